@@ -1,0 +1,116 @@
+"""The SQL database: SQLite by default, PostgreSQL by psycopg 3. The only module that knows which one it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command, config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from .errors import DatabaseUnavailable, SettingsError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    def __init__(self, url: str, password: str = "") -> None:
+        """url: an SQLAlchemy URL without its password. Nothing is opened yet.
+
+        Raises SettingsError when the URL names no database that can be used.
+        """
+        try:
+            parsed = make_url(url)
+            self.engine = _engine(parsed.set(password=password or None))
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise SettingsError(
+                f"THERMOGRAPH_DATABASE is no usable database URL: {error}.",
+                "It takes sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install 'psycopg[binary]'.",
+            ) from None
+        self.name = parsed.render_as_string(hide_password=True)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one snapshot. Raises DatabaseUnavailable."""
+        with self._translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection whose transaction commits at the end, and rolls back on any exception.
+
+        SQLite takes its write lock at once (a later upgrade could fail half-way). Raises DatabaseUnavailable.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(sqlite_begin="IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            # Only what a retry can mend: a wrong statement must surface as the bug it is.
+            if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+                reason = str(error.orig).strip().splitlines()[0]
+                raise DatabaseUnavailable(f"The database {self.name} did not answer: {reason}.") from error
+            raise
+
+    def migrate(self) -> None:
+        """Bring the tables to this release's revision."""
+        with self.write() as connection:
+            command.upgrade(_alembic(connection), "head")
+
+    def check_revision(self) -> None:
+        """Raises SettingsError when the tables are not those of this release."""
+        with self.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        if found != wanted:
+            raise SettingsError(
+                f"The tables of {self.name} are at revision {found or 'none'}; this release needs {wanted}.",
+                "Run: python -m backend migrate",
+            )
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _alembic(connection: Connection) -> config.Config:
+    settings = config.Config()
+    settings.set_main_option("script_location", str(MIGRATIONS))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def _engine(url) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        # A dead server must become an error that is retried, not a wait without end.
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection, _record) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own: _begin_sqlite does
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # the application ack promises that the reading survives a power cut
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+        "cache_size=-65536",
+        "wal_autocheckpoint=50000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("sqlite_begin", "DEFERRED"))

@@ -1,0 +1,147 @@
+"""The tables. Times are Unix milliseconds UTC (int); temperatures are in the channel's SenML unit."""
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite gives a primary key its rowid only when the type is exactly INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Table(DeclarativeBase):
+    pass
+
+
+class Device(Table):
+    """One board. `enrolled` is 0 while it is new: accepted because enrolment was open, confirmed by nobody yet."""
+
+    __tablename__ = "devices"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    enrolled: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str | None] = mapped_column(String(16))
+    status_at: Mapped[int | None] = mapped_column(BigInteger)
+    health: Mapped[str | None] = mapped_column(Text)
+    health_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Channel(Table):
+    """One measured series of a device: sensor id and unit."""
+
+    __tablename__ = "channels"
+    __table_args__ = (UniqueConstraint("device_id", "sensor", "unit"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    sensor: Mapped[str] = mapped_column(String(64))
+    unit: Mapped[str] = mapped_column(String(16))
+
+
+class Stream(Table):
+    """One life of an Outbox, and how far its readings have come.
+
+    sampled: highest seq the device ever spoke of. position: accounted for (stored or a gap), contiguously, up to here.
+    frozen: in a batch, or a gap, up to here. archived: number of readings in uploaded objects.
+    """
+
+    __tablename__ = "streams"
+    __table_args__ = (UniqueConstraint("device_id", "stream"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    stream: Mapped[str] = mapped_column(String(8))
+    sampled: Mapped[int] = mapped_column(BigInteger, default=0)
+    position: Mapped[int] = mapped_column(BigInteger, default=0)
+    frozen: Mapped[int] = mapped_column(BigInteger, default=0)
+    archived: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Span(Table):
+    """A run of seq that is accounted for: stored when `cause` is null, else a gap with that cause.
+
+    The spans of a stream never overlap. Together they are its side of the ledger.
+    """
+
+    __tablename__ = "spans"
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id"), primary_key=True)
+    first: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
+    cause: Mapped[str | None] = mapped_column(String(32))
+
+
+class Reading(Table):
+    """The hot window: one row a reading. Exactly one of value and fault is set."""
+
+    __tablename__ = "readings"
+    __table_args__ = (Index("readings_by_channel", "channel_id", "t"), {"sqlite_with_rowid": False})
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    t: Mapped[int] = mapped_column(BigInteger)
+    tq: Mapped[str] = mapped_column(String(9))
+    value: Mapped[float | None]
+    fault: Mapped[str | None] = mapped_column(String(32))
+    received: Mapped[int] = mapped_column(BigInteger)
+
+
+class Newest(Table):
+    """The newest committed reading of each channel, and the number of the commit that brought it."""
+
+    __tablename__ = "newest"
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id"))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    t: Mapped[int] = mapped_column(BigInteger)
+    tq: Mapped[str] = mapped_column(String(9))
+    value: Mapped[float | None]
+    fault: Mapped[str | None] = mapped_column(String(32))
+    received: Mapped[int] = mapped_column(BigInteger)
+    commit: Mapped[int] = mapped_column("commit_number", BigInteger, index=True)
+
+
+class Progress(Table):
+    """One row: the number of the last commit that changed anything a page shows. Live pages watch it."""
+
+    __tablename__ = "progress"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    commit: Mapped[int] = mapped_column("commit_number", BigInteger)
+
+
+class Rejected(Table):
+    """A message that could not be taken, with the reason and its first bytes (all of them up to 4 KiB)."""
+
+    __tablename__ = "rejected"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    received: Mapped[int] = mapped_column(BigInteger)
+    topic: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+class Batch(Table):
+    """The rows of one archive object, frozen before upload.
+
+    `body` holds the object's very bytes until S3 has them: a retry cannot write anything else.
+    """
+
+    __tablename__ = "batches"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    day: Mapped[str] = mapped_column(String(10), index=True)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int] = mapped_column(BigInteger)
+    frozen_at: Mapped[int] = mapped_column(BigInteger)
+    uploaded_at: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class BatchSpan(Table):
+    """Which readings a batch holds: those of the stream from first to last whose UTC day is the batch's day."""
+
+    __tablename__ = "batch_spans"
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id"), primary_key=True)
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int] = mapped_column(BigInteger)
