@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command, config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from .errors import DatabaseUnavailable, SettingsError
+from .models import Table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -35,8 +38,11 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one snapshot. Raises DatabaseUnavailable."""
-        with self._translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self._translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -80,6 +86,26 @@ class Database:
         self.engine.dispose()
 
 
+def add_missing(connection: Connection, table: type[Table], rows: list[dict[str, Any]]) -> None:
+    """Insert the rows whose key or unique columns are not there yet; another process may be doing the same."""
+    connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def upsert(connection: Connection, table: type[Table], rows: list[dict[str, Any]]) -> None:
+    """Insert the rows, or replace those that have the same primary key."""
+    insert = _insert(connection, table)
+    key = [column.name for column in table.__table__.primary_key]
+    replaced = {
+        column.name: insert.excluded[column.name] for column in table.__table__.columns if column.name not in key
+    }
+    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=replaced), rows)
+
+
+def _insert(connection: Connection, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
+    return dialect.insert(table.__table__)
+
+
 def _alembic(connection: Connection) -> config.Config:
     settings = config.Config()
     settings.set_main_option("script_location", str(MIGRATIONS))
@@ -87,7 +113,7 @@ def _alembic(connection: Connection) -> config.Config:
     return settings
 
 
-def _engine(url) -> Engine:
+def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         # A dead server must become an error that is retried, not a wait without end.
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
@@ -99,7 +125,7 @@ def _engine(url) -> Engine:
     return engine
 
 
-def _configure_sqlite(connection, _record) -> None:
+def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own: _begin_sqlite does
     for pragma in (
         "journal_mode=WAL",

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 - setting() is dataclasses.field with a text: nothing mutable is shared
 """The backend's settings: typed, read once from the environment, secrets masked.
 
 Every field is the environment variable THERMOGRAPH_<FIELD>; its metadata says what it is for.

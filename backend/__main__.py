@@ -1,0 +1,114 @@
+"""The backend's commands. Each is one process; `run` starts them all. See python -m backend --help."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+import click
+
+from .errors import ThermographError
+from .settings import Settings
+
+
+class Commands(click.Group):
+    """A group whose errors print themselves: what happened, what to do next, no traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ThermographError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "run"]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name == "run":
+            # The supervisor's imports are of no use to the processes that it starts.
+            from .run import run
+
+            return run
+        return super().get_command(ctx, name)
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """Thermograph's backend.
+
+    `run` is all of it on this machine, with a broker, an S3 server and a simulated device of its own. The other
+    commands are its parts, one process each, for a server: they read their settings from THERMOGRAPH_... variables,
+    which backend/README.md lists.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@main.command()
+def migrate() -> None:
+    """Create the database's tables, or bring them to this release's form. Safe to run again."""
+    from .database import Database
+
+    settings = Settings.read(os.environ)
+    database = Database(settings.database, settings.database_password)
+    database.migrate()
+    click.echo(f"{database.name} is up to date.")
+
+
+@main.command()
+def ingest() -> None:
+    """Take messages from the broker, store their readings, acknowledge them."""
+    from .bus import Bus
+    from .database import Database
+    from .ingest import TOPICS, Ingest
+
+    settings = Settings.read(os.environ)
+    stop = _stop_signal()
+    database = Database(settings.database, settings.database_password)
+    database.check_revision()
+    bus = Bus(settings, TOPICS)
+    bus.start()
+    while not stop.is_set():
+        if bus.wait_until_subscribed(0.25):
+            click.echo("ready")
+            break
+    Ingest(database, bus, settings.enrolment).run(stop)
+    bus.stop()
+
+
+@main.command()
+def archive() -> None:
+    """Write committed readings to S3 as Parquet objects."""
+    from .archive import Archive
+    from .database import Database
+    from .objects import ObjectStore
+
+    settings = Settings.read(os.environ)
+    stop = _stop_signal()
+    database = Database(settings.database, settings.database_password)
+    database.check_revision()
+    keeper = Archive(database, ObjectStore(settings), settings.archive_rows, settings.archive_age)
+    click.echo("ready")
+    keeper.run(stop)
+
+
+@main.command()
+def web() -> None:
+    """Serve the web page and the API."""
+    from .app import serve
+
+    serve(Settings.read(os.environ))
+
+
+def _stop_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m backend")

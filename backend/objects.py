@@ -1,0 +1,117 @@
+"""The S3 bucket of the archive. The only importer of boto3.
+
+Small on purpose: put, get, list, delete. Credentials come from boto3's own chain; no secret passes through here.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .errors import NotFound, ObjectStoreUnavailable
+from .settings import Settings
+
+MISSING = {"NoSuchKey", "404", "NotFound"}
+TAKEN = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """key without the store's prefix; size in bytes."""
+
+    key: str
+    size: int
+
+
+class ObjectStore:
+    def __init__(self, settings: Settings) -> None:
+        self.bucket = settings.s3_bucket
+        self.prefix = settings.s3_prefix.strip("/") + "/"
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint or None,
+            region_name=settings.s3_region,
+            config=Config(
+                signature_version="s3v4",
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            ),
+        )
+
+    def create_bucket(self) -> None:
+        """Make the bucket if there is none. Only for servers of one's own: on Amazon it is the template's work."""
+        try:
+            with self._translated():
+                self._client.head_bucket(Bucket=self.bucket)
+        except NotFound:
+            try:
+                with self._translated():
+                    self._client.create_bucket(Bucket=self.bucket)
+            except ObjectStoreUnavailable as error:
+                if not any(code in str(error) for code in TAKEN):
+                    raise
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write the object, whole or not at all; the server compares the bytes with their SHA-256.
+
+        Raises ObjectStoreUnavailable.
+        """
+        digest = hashlib.sha256(body).digest()
+        with self._translated():
+            self._client.put_object(
+                Bucket=self.bucket,
+                Key=self.prefix + key,
+                Body=body,
+                ChecksumSHA256=b64encode(digest).decode(),
+                ContentType="application/vnd.apache.parquet",
+                Metadata={"sha256": digest.hex()},
+            )
+
+    def size(self, key: str) -> int:
+        """Bytes of the object. Raises NotFound, ObjectStoreUnavailable."""
+        with self._translated():
+            return int(self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)["ContentLength"])
+
+    def get(self, key: str) -> bytes:
+        """Raises NotFound, ObjectStoreUnavailable."""
+        with self._translated():
+            return bytes(self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
+
+    def list(self, under: str = "") -> Iterator[StoredObject]:
+        """Every object whose key starts with `under`, by key. Raises ObjectStoreUnavailable."""
+        with self._translated():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix + under
+            )
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield StoredObject(entry["Key"][len(self.prefix) :], entry["Size"])
+
+    def delete(self, key: str) -> None:
+        """Raises ObjectStoreUnavailable; an object that is not there is no error."""
+        with self._translated():
+            self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in MISSING:
+                raise NotFound(f"There is no such object or bucket in {self.bucket} ({code}).") from error
+            advice = {
+                "AccessDenied": "The credentials may not do this: check the policy of their user or role.",
+                "InvalidAccessKeyId": "Check AWS_ACCESS_KEY_ID.",
+                "SignatureDoesNotMatch": "Check AWS_SECRET_ACCESS_KEY.",
+                "NoSuchBucket": f"Create the bucket {self.bucket}, or name another by THERMOGRAPH_S3_BUCKET.",
+            }.get(code, "")
+            raise ObjectStoreUnavailable(f"S3 refused: {error}.", advice) from error
+        except (BotoCoreError, OSError) as error:
+            raise ObjectStoreUnavailable(f"S3 did not answer: {error}.") from error

@@ -1,0 +1,238 @@
+"""The wire, version 1, as the backend reads it (golden examples: tests/wire/v1). Pure: bytes in, values out.
+
+Everything from a device passes through `parse`; nothing of it is trusted before.
+"""
+
+import dataclasses
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .errors import MessageRejected
+
+TOPIC = re.compile(r"thermograph/v1/([a-z0-9-]{1,64})/([a-z]{1,16})")
+MAX_PAYLOAD = 64 * 1024
+MAX_ROWS = 1000
+# One reading a second reaches this after 34,000 years: a larger seq is a mistake or an attack.
+MAX_SEQ = 2**40
+EARLIEST = 1_577_836_800_000  # 2020-01-01, before the first line of this firmware
+LATEST = 4_102_444_800_000  # 2100-01-01
+ABSOLUTE_ZERO = -273.15
+MAX_UPTIME = 2**48
+
+Seq = Annotated[int, Meta(ge=1, le=MAX_SEQ)]
+StreamId = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+Word = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+Sensor = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")]
+Unit = Annotated[str, Meta(pattern="^[A-Za-z0-9%/._-]{1,16}$")]
+
+
+class _Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    dt: Annotated[int, Meta(ge=-MAX_UPTIME, le=MAX_UPTIME)]
+    channel: Annotated[int, Meta(ge=0)]
+    value: float | None
+    fault: Word | None = None
+
+
+class _Telemetry(msgspec.Struct):
+    v: Literal[1]
+    stream: StreamId
+    seq: Seq
+    t: Annotated[int, Meta(ge=0, le=LATEST)]
+    tq: Literal["ntp", "rtc", "none"]
+    ch: Annotated[list[tuple[Sensor, Unit]], Meta(min_length=1, max_length=64)]
+    r: Annotated[list[_Row], Meta(min_length=1, max_length=MAX_ROWS)]
+    boot: Annotated[int, Meta(ge=0, le=MAX_UPTIME)] | None = None
+    now: Annotated[int, Meta(ge=0, le=MAX_UPTIME)] | None = None
+
+
+class _Gap(msgspec.Struct):
+    v: Literal[1]
+    stream: StreamId
+    gap: tuple[Seq, Seq]
+    cause: Word
+
+
+class _Account(msgspec.Struct):
+    """The least that says which readings a message held."""
+
+    v: Literal[1]
+    stream: StreamId
+    seq: Seq
+    r: Annotated[list[Any], Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+Count = Annotated[int, Meta(ge=0, le=MAX_UPTIME)]
+Label = Annotated[str, Meta(pattern="^[A-Za-z0-9 ._+:-]{1,64}$")]
+
+
+class _Outbox(msgspec.Struct):
+    depth: Count
+    capacity: Count
+
+
+class _State(msgspec.Struct):
+    """What is not named here is dropped: the page shows nothing that was not checked."""
+
+    v: Literal[1]
+    stream: StreamId
+    seq: Annotated[int, Meta(ge=0, le=MAX_SEQ)]
+    firmware: Label | None = None
+    reset: Label | None = None
+    uptime: Count | None = None
+    free: Count | None = None
+    block: Count | None = None
+    rssi: Annotated[int, Meta(ge=-200, le=100)] | None = None
+    outbox: _Outbox | None = None
+    settings: Count | None = None
+
+
+_telemetry = msgspec.json.Decoder(_Telemetry)
+_gap = msgspec.json.Decoder(_Gap)
+_account = msgspec.json.Decoder(_Account)
+_state = msgspec.json.Decoder(_State)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One reading. t: Unix ms UTC; value in the channel's unit, or None and a fault."""
+
+    seq: int
+    channel: tuple[str, str]
+    t: int
+    tq: str
+    value: float | None
+    fault: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Telemetry:
+    device: str
+    stream: str
+    readings: list[Reading]
+
+    @property
+    def first(self) -> int:
+        return self.readings[0].seq
+
+    @property
+    def last(self) -> int:
+        return self.readings[-1].seq
+
+
+@dataclasses.dataclass(frozen=True)
+class ToldGap:
+    """Readings that the device says it lost, both ends included."""
+
+    device: str
+    stream: str
+    first: int
+    last: int
+    cause: str
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """A device's health: `sampled` is its newest seq; `health` the checked fields of the message, as JSON."""
+
+    device: str
+    stream: str
+    sampled: int
+    health: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    device: str
+    status: Literal["online", "offline"]
+
+
+def parse(topic: str, payload: bytes, received: int) -> Telemetry | ToldGap | State | Status:
+    """What a message says. received: Unix ms at which it came, for rows whose device had no clock.
+
+    Raises MessageRejected, with the reason; its `account` names the readings where the message still shows them.
+    """
+    match = TOPIC.fullmatch(topic)
+    if not match:
+        raise MessageRejected("the topic is not thermograph/v1/DEVICE/LEAF")
+    device, leaf = match.groups()
+    if len(payload) > MAX_PAYLOAD:
+        raise MessageRejected(f"{len(payload)} bytes are over the limit of {MAX_PAYLOAD}")
+    try:
+        if leaf == "telemetry":
+            return _parse_telemetry(device, payload, received)
+        if leaf == "state":
+            state = _state.decode(payload)
+            return State(device, state.stream, state.seq, msgspec.json.encode(state).decode())
+        if leaf == "status":
+            return _parse_status(device, payload)
+    except msgspec.MsgspecError as error:
+        raise MessageRejected(str(error), _held(payload)) from None
+    except RecursionError:
+        raise MessageRejected("nested too deeply") from None
+    raise MessageRejected(f"no device sends {leaf!r}")
+
+
+def _parse_telemetry(device: str, payload: bytes, received: int) -> Telemetry | ToldGap:
+    try:
+        message = _telemetry.decode(payload)
+    except msgspec.ValidationError:
+        if b'"gap"' not in payload:
+            raise
+        return _parse_gap(device, payload)
+    last = message.seq + len(message.r) - 1
+    try:
+        if last > MAX_SEQ:
+            raise MessageRejected(f"seq {last} is over the limit of {MAX_SEQ}")
+        return Telemetry(device, message.stream, _readings(message, received))
+    except MessageRejected as rejection:
+        rejection.account = (message.stream, message.seq, min(last, MAX_SEQ))
+        raise
+
+
+def _readings(message: _Telemetry, received: int) -> list[Reading]:
+    start, quality = message.t, message.tq
+    if quality == "none":
+        if message.now is None or message.boot is None:
+            raise MessageRejected("a message of time quality none needs boot and now")
+        start, quality = received - (message.now - message.t), "estimated"
+    channels = message.ch
+    readings = []
+    for seq, row in enumerate(message.r, message.seq):
+        t, value = start + row.dt, row.value
+        if row.channel >= len(channels):
+            raise MessageRejected(f"row {seq - message.seq} names channel {row.channel} of {len(channels)}")
+        if (value is None) == (row.fault is None):
+            raise MessageRejected(f"row {seq - message.seq} needs either a value or a fault")
+        if not EARLIEST <= t < LATEST:
+            raise MessageRejected(f"row {seq - message.seq} is dated {t} ms, not between 2020 and 2100")
+        channel = channels[row.channel]
+        if value is not None and channel[1] == "Cel" and value < ABSOLUTE_ZERO:
+            raise MessageRejected(f"row {seq - message.seq} is {value} Cel, below absolute zero")
+        readings.append(Reading(seq, channel, t, quality, value, row.fault))
+    return readings
+
+
+def _parse_gap(device: str, payload: bytes) -> ToldGap:
+    message = _gap.decode(payload)
+    first, last = message.gap
+    if first > last:
+        raise MessageRejected(f"the gap [{first}, {last}] ends before it begins")
+    return ToldGap(device, message.stream, first, last, message.cause)
+
+
+def _parse_status(device: str, payload: bytes) -> Status:
+    if payload == b"online":
+        return Status(device, "online")
+    if payload == b"offline":
+        return Status(device, "offline")
+    raise MessageRejected("a status is online or offline")
+
+
+def _held(payload: bytes) -> tuple[str, int, int] | None:
+    try:
+        account = _account.decode(payload)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return account.stream, account.seq, min(account.seq + len(account.r) - 1, MAX_SEQ)

@@ -1,0 +1,186 @@
+"""Real servers for the tests, each on a free loopback port and with its state in a folder of the test's own.
+
+start() returns when the server answers; kill() is kill -9; stop() ends it and is called at the latest by close().
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+PATIENCE = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    """Return when condition() is true. Raises AssertionError, naming what, when it never is."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def program(name: str) -> str | None:
+    """Path of a server's program; Debian keeps mosquitto in /usr/sbin and PostgreSQL below /usr/lib."""
+    beside = Path(sys.executable).parent / name
+    if beside.exists():
+        return str(beside)
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
+    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin") or (
+        str(versions[0]) if versions else None
+    )
+
+
+class Server:
+    """One process on one port. Subclasses say how it is started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.user: str | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        return answers(self.port)
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, cwd=self.folder, user=self.user, start_new_session=True
+            )
+        wait_for(lambda: self.process.poll() is not None or self.ready(), f"answer of {type(self).__name__}")
+        assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    close = stop
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(PATIENCE)
+
+
+class Mosquitto(Server):
+    """The broker as it comes, without persistence unless asked. users: name → password; none: anonymous."""
+
+    def __init__(self, folder: Path, persistence: bool = False, users: dict[str, str] | None = None) -> None:
+        super().__init__(folder)
+        lines = [f"listener {self.port} 127.0.0.1", "max_packet_size 1000000", "log_type error", "log_dest stderr"]
+        if persistence:
+            lines += ["persistence true", f"persistence_location {folder}/"]
+        if users:
+            passwords = folder / "passwords"
+            passwords.write_text("".join(f"{name}:{secret}\n" for name, secret in users.items()))
+            subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)  # noqa: S607 - from PATH, as installed
+            rules = folder / "rules"
+            # What a device may do: speak under its own name, and hear what is meant for it.
+            rules.write_text("user backend\ntopic readwrite thermograph/#\n\npattern readwrite thermograph/v1/%u/#\n")
+            lines += [f"password_file {passwords}", f"acl_file {rules}", "allow_anonymous false"]
+        else:
+            lines.append("allow_anonymous true")
+        if os.geteuid() == 0:
+            lines.append("user root")
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+    def command(self) -> list[str]:
+        return [program("mosquitto"), "-c", str(self.folder / "mosquitto.conf")]
+
+
+class Postgres(Server):
+    """A cluster of its own, as the user postgres when we are root: the server refuses to run as root."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.data = folder / "data"
+        if os.geteuid() == 0:
+            self.user = "postgres"
+            owner = pwd.getpwnam("postgres")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        subprocess.run(
+            [program("initdb"), "-D", self.data, "-U", "thermograph", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=self.user,
+            cwd=folder,
+        )
+
+    def command(self) -> list[str]:
+        return [
+            program("postgres"),
+            "-D",
+            str(self.data),
+            "-p",
+            str(self.port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            str(self.folder),
+        ]
+
+    def ready(self) -> bool:
+        check = [program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(check, check=False).returncode == 0
+
+    def stop(self) -> None:
+        # Fast shutdown: SIGTERM would wait for every client to leave.
+        self._end(signal.SIGINT)
+
+    close = stop
+
+    def url(self, name: str = "postgres") -> str:
+        return f"postgresql+psycopg://thermograph@127.0.0.1:{self.port}/{name}"
+
+    def new_database(self, name: str) -> str:
+        """Create an empty database; its URL."""
+        name = re.sub(r"[^a-z0-9]+", "_", name.lower())
+        subprocess.run(
+            [program("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "thermograph", name], check=True
+        )
+        return self.url(name)
+
+
+class MotoS3(Server):
+    """moto's S3 over HTTP. It forgets all when it ends."""
+
+    def command(self) -> list[str]:
+        return [program("moto_server"), "-H", "127.0.0.1", "-p", str(self.port)]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def create_bucket(endpoint: str, name: str) -> None:
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=Config(signature_version="s3v4"))
+    client.create_bucket(Bucket=name)
