@@ -10,12 +10,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
-from .database import Database
+from .database import AnyRow, Database
 from .errors import NotFound, ObjectStoreUnavailable, Unavailable
 from .models import Batch, BatchSpan, Channel, Device, Reading, Stream
 from .objects import ObjectStore
@@ -107,7 +108,7 @@ class Archive:
                     connection.rollback()
                     return 0
             for batch, spans in batches:
-                batch_id = connection.execute(insert(Batch).values(batch)).inserted_primary_key[0]
+                batch_id = connection.scalar(insert(Batch).values(batch).returning(Batch.id))
                 connection.execute(insert(BatchSpan), [{"batch_id": batch_id, **span} for span in spans])
         return len(rows)
 
@@ -163,32 +164,37 @@ def day_of(t: int) -> str:
     return datetime.fromtimestamp(t / 1000, UTC).date().isoformat()
 
 
+def archived_reading(row: AnyRow) -> ArchivedReading:
+    """A row of READINGS as a row of the archive."""
+    return ArchivedReading(*row[:-1])
+
+
 def _behind(connection: Connection) -> dict[int, tuple[int, int]]:
     """stream id → (frozen, position) of the streams that have something to freeze."""
     found = connection.execute(select(Stream.id, Stream.frozen, Stream.position).where(Stream.position > Stream.frozen))
     return {id: (frozen, position) for id, frozen, position in found}
 
 
-def _reached(streams: dict[int, tuple[int, int]], rows: Iterable[Row], whole: bool) -> dict[int, int]:
+def _reached(streams: dict[int, tuple[int, int]], rows: Sequence[AnyRow], whole: bool) -> dict[int, int]:
     """stream id → up to where it is frozen by these rows. whole: the rows are all there were."""
     if whole:
         return {id: position for id, (_, position) in streams.items()}
     # The limit cut the last stream short; those before it are complete, those after it were not read.
     reached = {row.stream_id: streams[row.stream_id][1] for row in rows}
-    last = list(rows)[-1]
+    last = rows[-1]
     reached[last.stream_id] = last.seq
     return reached
 
 
-def _batches(rows: Iterable[Row]) -> list[tuple[dict, list[dict]]]:
+def _batches(rows: Iterable[AnyRow]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """(values of the batch, values of its spans) for each UTC day among the rows."""
     frozen_at = _now()
-    days: dict[str, list[Row]] = {}
+    days: dict[str, list[AnyRow]] = {}
     for row in rows:
         days.setdefault(day_of(row.event_time), []).append(row)
     batches = []
     for day, of_day in sorted(days.items()):
-        body = encode(ArchivedReading(*row[:-1]) for row in of_day)
+        body = encode(map(archived_reading, of_day))
         sha256 = hashlib.sha256(body).hexdigest()
         batch = {
             "day": day,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -97,7 +98,7 @@ class Bus:
             log.exception("the MQTT client failed")
         self._messages.put(None)
 
-    def _on_connect(self, client, _userdata, flags, reason_code, _properties) -> None:
+    def _on_connect(self, client: mqtt.Client, _userdata: Any, flags: Any, reason_code: Any, _properties: Any) -> None:
         self._connection += 1
         if reason_code.is_failure:
             log.error("the broker at %s:%s refused ingest: %s", *self.address, reason_code)
@@ -105,17 +106,17 @@ class Bus:
         log.info("connected to %s:%s, session %s", *self.address, "kept" if flags.session_present else "new")
         client.subscribe([(topic, 1) for topic in self._topics])
 
-    def _on_subscribe(self, _client, _userdata, _mid, reason_codes, _properties) -> None:
+    def _on_subscribe(self, _client: Any, _userdata: Any, _mid: int, reason_codes: Any, _properties: Any) -> None:
         if any(code.is_failure for code in reason_codes):
             log.error("the broker refused the subscription to %s", ", ".join(self._topics))
         else:
             self._subscribed.set()
 
-    def _on_disconnect(self, _client, _userdata, _flags, reason_code, _properties) -> None:
+    def _on_disconnect(self, _client: Any, _userdata: Any, _flags: Any, reason_code: Any, _properties: Any) -> None:
         self._connection += 1
         log.warning("disconnected from %s:%s: %s", *self.address, reason_code)
 
-    def _on_message(self, client, _userdata, message) -> None:
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         connection, mid, qos = self._connection, message.mid, message.qos
 
         def ack() -> None:
@@ -127,4 +128,4 @@ class Bus:
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
         received = time.time_ns() // 1_000_000
-        self._messages.put(Message(topic, message.payload[:KEPT_PAYLOAD], received, len(message.payload), ack))
+        self._messages.put(Message(topic, bytes(message.payload[:KEPT_PAYLOAD]), received, len(message.payload), ack))

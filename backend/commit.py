@@ -92,7 +92,8 @@ class Commit:
             for message, meaning in zip(reversed(messages), reversed(meanings), strict=True)
             if not isinstance(meaning, MessageRejected)
         }
-        names = set(first_seen) | {device for device, _ in map(_account_key, messages, meanings) if device}
+        keys = [_account_key(*pair) for pair in zip(messages, meanings, strict=True)]
+        names = set(first_seen) | {device for device, _ in keys if device}
         self._load_devices(names)
         new = [
             {"name": name, "enrolled": False, "created": received}
@@ -101,7 +102,7 @@ class Commit:
         ]
         if new and self._open:
             add_missing(self._connection, Device, new)
-            self._load_devices({row["name"] for row in new})
+            self._load_devices(set(first_seen))
             self._changed = True
 
     def _load_devices(self, names: set[str]) -> None:
@@ -286,7 +287,7 @@ def _account_key(message: Message, meaning: Meaning | MessageRejected) -> tuple[
     match = TOPIC.fullmatch(message.topic)
     if meaning.account is None or match is None:
         return "", ""
-    return match[1], meaning.account[0]
+    return str(match[1]), meaning.account[0]
 
 
 def _newer(row: dict[str, Any], held: dict[str, Any] | None) -> bool:

@@ -8,13 +8,14 @@ from typing import Any
 from alembic import command, config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from .errors import DatabaseUnavailable, SettingsError
 from .models import Table
 
+AnyRow = Row[*tuple[Any, ...]]
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -102,8 +103,8 @@ def upsert(connection: Connection, table: type[Table], rows: list[dict[str, Any]
 
 
 def _insert(connection: Connection, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
-    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
-    return dialect.insert(table.__table__)
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return insert(table)
 
 
 def _alembic(connection: Connection) -> config.Config:

@@ -71,7 +71,7 @@ def read(connection: Connection, device: str | None = None) -> list[StreamLedger
         .where(Span.cause.is_not(None))
         .order_by(Span.stream_id, Span.first)
     ):
-        gaps.setdefault(stream_id, []).append(Gap(first, last, cause))
+        gaps.setdefault(stream_id, []).append(Gap(first, last, str(cause)))
     return [
         StreamLedger(name, stream, sampled, stored.get(stream_id, 0), archived, tuple(gaps.get(stream_id, ())))
         for stream_id, name, stream, sampled, archived in connection.execute(streams)

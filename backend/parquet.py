@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA = pa.schema(
+SCHEMA: pa.Schema = pa.schema(
     [
         pa.field("device", pa.string(), nullable=False),
         pa.field("stream", pa.string(), nullable=False),

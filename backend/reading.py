@@ -192,7 +192,8 @@ def _parse_telemetry(device: str, payload: bytes, received: int) -> Telemetry | 
 
 
 def _readings(message: _Telemetry, received: int) -> list[Reading]:
-    start, quality = message.t, message.tq
+    start: int = message.t
+    quality: str = message.tq
     if quality == "none":
         if message.now is None or message.boot is None:
             raise MessageRejected("a message of time quality none needs boot and now")

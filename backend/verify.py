@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, and_, func, select
 
-from .archive import READINGS, day_of
-from .database import Database
+from .archive import READINGS, archived_reading, day_of
+from .database import AnyRow, Database
 from .errors import NotFound
 from .models import Batch, BatchSpan, Device, Reading, Span, Stream
 from .objects import ObjectStore
@@ -111,7 +111,7 @@ def _rows(connection: Connection, batch_id: int, day: str) -> Iterator[ArchivedR
         Reading.seq.between(BatchSpan.first, BatchSpan.last),
     )
     for row in connection.execute(READINGS.join(BatchSpan, of_batch)):
-        reading = ArchivedReading(*row[:-1])
+        reading = archived_reading(row)
         if day_of(reading.t) == day:
             yield reading
 
@@ -142,7 +142,7 @@ def _check_ledger(connection: Connection) -> Iterator[Finding]:
             yield Finding("ledger", f"{name}: {stream.archived} counted as archived, its objects hold {archived}")
 
 
-def _check_rows(connection: Connection, stream: Row, name: str) -> Iterator[Finding]:
+def _check_rows(connection: Connection, stream: AnyRow, name: str) -> Iterator[Finding]:
     """Every seq that the ledger calls stored is a row, and every row is one that it calls stored."""
     within = and_(Span.stream_id == Reading.stream_id, Reading.seq.between(Span.first, Span.last))
     spans = connection.execute(
@@ -171,7 +171,7 @@ def _check_rows(connection: Connection, stream: Row, name: str) -> Iterator[Find
         yield Finding("ledger", f"{name}: seq {reached} is accounted for, but only {stream.sampled} were sampled")
 
 
-def _missing_rows(connection: Connection, stream_id: int, span: Row, name: str) -> Iterator[Finding]:
+def _missing_rows(connection: Connection, stream_id: int, span: AnyRow, name: str) -> Iterator[Finding]:
     expected = span.first
     seqs = connection.scalars(
         select(Reading.seq)
