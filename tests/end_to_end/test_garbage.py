@@ -11,8 +11,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import func, select
 
 from backend.models import Device, Rejected
-from tests.end_to_end.test_no_reading_lost import sampling, world  # noqa: F401 - fixture
 from tests.backend.conftest import database_url, postgres  # noqa: F401 - fixtures
+from tests.end_to_end.test_no_reading_lost import sampling, world  # noqa: F401 - fixture
 from tests.end_to_end.world import SECRET
 from tests.servers import wait_for
 
@@ -73,7 +73,7 @@ def test_good_devices_keep_their_pace_in_a_flood(world, publisher):  # noqa: F81
         for info in infos:
             info.wait_for_publish(30)
         sent += len(infos)
-        lag.append(max((account.waiting_on_device for account in world.ledgers() if account.device == device.name)))
+        lag.append(max(account.waiting_on_device for account in world.ledgers() if account.device == device.name))
     wait_for(lambda: count(world, Rejected) == FLOOD, f"{FLOOD} rejected messages, {count(world, Rejected)}")
     # Ten readings a second: what waits on the device during the flood is a few seconds' worth, never the flood's.
     assert max(lag) < 50

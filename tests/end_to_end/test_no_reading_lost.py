@@ -5,8 +5,6 @@ import random
 import re
 import subprocess
 import sys
-
-
 from itertools import pairwise
 
 import pytest

@@ -4,12 +4,14 @@ A world says what was sampled (from the devices' own consoles) and what is archi
 until the one is in the other.
 """
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
@@ -50,6 +52,11 @@ class SeaweedFS(Server):
         off += ["-master.telemetry=false", "-volume.preStopSeconds=0"]
         where = [f"-dir={self.folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"]
         return [program("weed"), "mini", *where, f"-s3.config={self.folder}/s3.json", *ports, *off]
+
+    def ready(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
+            return True
+        return False
 
 
 class Part(Server):
