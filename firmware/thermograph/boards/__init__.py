@@ -1,0 +1,1 @@
+"""The only importers of what belongs to one board: machine, network, os, signals, files."""

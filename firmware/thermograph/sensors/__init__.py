@@ -1,0 +1,1 @@
+"""One chip a file; a driver is handed its bus."""

@@ -1,0 +1,74 @@
+"""What the firmware's tests stand on: a MicroPython, umqtt's folder, a broker of their own, a device's folder."""
+
+import os
+import pathlib
+import shlex
+import shutil
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+REPO = HERE.parent.parent
+sys.path[:0] = [str(REPO / "firmware"), str(HERE)]
+
+from thermograph.boards import cpython  # noqa: E402
+
+from device_bench import Device, Mosquitto  # noqa: E402
+
+cpython.install()
+
+
+@pytest.fixture(scope="session")
+def micropython():
+    """The command that starts MicroPython, in words."""
+    command = os.environ.get("THERMOGRAPH_MICROPYTHON") or shutil.which("micropython")
+    if not command:
+        pytest.skip("NO MICROPYTHON: set THERMOGRAPH_MICROPYTHON to its command")
+    return shlex.split(command)
+
+
+@pytest.fixture(scope="session")
+def umqtt_path():
+    """The folder that holds umqtt/simple.py, importable here too."""
+    found = os.environ.get("THERMOGRAPH_UMQTT")
+    if not found:
+        places = sorted((REPO / "var" / "tools").glob("**/umqtt/simple.py"))
+        if not places:
+            pytest.skip("NO UMQTT: set THERMOGRAPH_UMQTT to the folder that holds umqtt/")
+        found = str(places[0].parent.parent)
+    if found not in sys.path:
+        sys.path.append(found)
+    return found
+
+
+@pytest.fixture
+def mosquitto(tmp_path):
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(params=["cpython", "micropython"])
+def interpreter(request, umqtt_path):
+    """(command, environment) of both interpreters, one after the other."""
+    if request.param == "cpython":
+        return [sys.executable], {"PYTHONPATH": umqtt_path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = request.getfixturevalue("micropython")
+    return [*command, "-X", "heapsize=192k"], {"MICROPYPATH": umqtt_path}
+
+
+@pytest.fixture
+def device(tmp_path, interpreter):
+    """device(port, **settings) makes and starts one; it is gone after the test."""
+    made = []
+
+    def make(port, **changes):
+        one = Device(tmp_path / ("device%d" % len(made)), *interpreter, port, **changes)
+        made.append(one)
+        one.start()
+        return one
+
+    yield make
+    for one in made:
+        one.kill()
