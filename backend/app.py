@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -23,15 +24,14 @@ log = logging.getLogger(__name__)
 # A thread for every event stream that may be open, and some for everything else.
 THREADS = live.MOST_STREAMS + 16
 CONNECTIONS = 1_000
+LARGEST_BODY = 1_000_000
 STOP_WITHIN = 3.0
 
 
 def create_app(settings: Settings, database: Database) -> Flask:
     """The WSGI application on an open database. app.extensions["live"].close() ends its event streams."""
     app = Flask(__name__, static_folder="web/static", template_folder="web/templates")
-    app.config.update(
-        MAX_CONTENT_LENGTH=1_000_000,
-    )
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     watcher = live.Live(database)
     app.extensions["live"] = watcher
@@ -62,9 +62,21 @@ def serve(settings: Settings) -> None:
 
 def _serve(app: Flask, settings: Settings, stopping: threading.Event) -> None:
     sockets: dict[int, Any] = {}
-    server = _listen(app, settings, sockets)
-    # The port that is really there, for web_port may be 0: any free one.
-    log.info("web: http://%s:%d", settings.web_host, _port(sockets) or settings.web_port)
+    listener = _listen(settings)
+    server = create_server(
+        app,
+        map=sockets,
+        sockets=[listener],
+        threads=THREADS,
+        connection_limit=CONNECTIONS,
+        clear_untrusted_proxy_headers=True,
+        max_request_body_size=LARGEST_BODY,
+        ident="thermograph",
+    )
+    # Every closed page would be a line: an event stream ends when its reader leaves.
+    logging.getLogger("waitress").setLevel(logging.WARNING)
+    # The port that is really there, for web_port 0 takes any free one.
+    log.info("web: http://%s:%s", settings.web_host, listener.getsockname()[1])
     streams: live.Live = app.extensions["live"]
     while not stopping.is_set():
         wasyncore.loop(timeout=0.5, map=sockets, count=1, use_poll=True)
@@ -79,28 +91,17 @@ def _serve(app: Flask, settings: Settings, stopping: threading.Event) -> None:
     wasyncore.close_all(sockets, ignore_all=True)
 
 
-def _listen(app: Flask, settings: Settings, sockets: dict[int, Any]) -> Any:
-    host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
+def _listen(settings: Settings) -> socket.socket:
+    """A listening socket of our own: waitress would have started all its threads before it finds the port taken."""
+    host, port = settings.web_host, settings.web_port
     try:
-        return create_server(
-            app,
-            map=sockets,
-            listen=f"{host}:{settings.web_port}",
-            threads=THREADS,
-            connection_limit=CONNECTIONS,
-            clear_untrusted_proxy_headers=True,
-            max_request_body_size=1_000_000,
-            ident="thermograph",
-        )
-    except OSError as error:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
         raise PortBusy(
-            f"The web page can't listen on {settings.web_host}:{settings.web_port}: {error.strerror}.",
-            "Free the port, or set THERMOGRAPH_WEB_PORT to another one.",
+            f"The web page can't listen on {host}:{port}: {error}.",
+            "Free the port, or set THERMOGRAPH_WEB_HOST and THERMOGRAPH_WEB_PORT to another one.",
         ) from error
-
-
-def _port(sockets: dict[int, Any]) -> int | None:
-    return next((found.effective_port for found in sockets.values() if hasattr(found, "effective_port")), None)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from .database import AnyRow, Database
 from .errors import NotFound, ObjectStoreUnavailable, Unavailable
-from .models import Batch, BatchSpan, Channel, Device, Reading, Stream
+from .models import Batch, BatchSpan, Channel, Device, Progress, Reading, Stream
 from .objects import ObjectStore
 from .parquet import ArchivedReading, encode
 
@@ -157,6 +157,8 @@ class Archive:
                 .order_by(BatchSpan.stream_id)
             ).all():
                 connection.execute(update(Stream).where(Stream.id == stream_id).values(archived=Stream.archived + rows))
+            # Open pages watch this number.
+            connection.execute(update(Progress).values(commit=Progress.commit + 1))
 
 
 def day_of(t: int) -> str:

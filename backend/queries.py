@@ -7,9 +7,10 @@ import dataclasses
 import itertools
 import json
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 from sqlalchemy.orm import aliased
 
 from .errors import NotFound
@@ -48,7 +49,7 @@ class NewestRow:
     fault: str | None
     received: int
     commit: int
-    interval: int | None
+    interval: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +146,11 @@ def series(connection: Connection, channel_id: int, since: int, until: int, buck
         .group_by(number)
         .order_by(func.min(Reading.t))
     )
-    return [Bucket(*row[:6], faults=int(row[6])) for row in rows]
+    # sum() is a decimal in PostgreSQL.
+    return [
+        Bucket(first, last, least, mean, most, values, int(faults))
+        for first, last, least, mean, most, values, faults in rows
+    ]
 
 
 def bucket_width(since: int, until: int, buckets: int) -> int:
@@ -153,7 +158,7 @@ def bucket_width(since: int, until: int, buckets: int) -> int:
     return max(1, -(-(until - since) // buckets))
 
 
-def _newest() -> Select[Any]:
+def _newest() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Device.name.label("device"),
@@ -191,11 +196,12 @@ def _earlier(steps: int) -> ColumnElement[int | None]:
     )
 
 
-def _newest_row(row: Row[Any]) -> NewestRow:
+def _newest_row(row: Sequence[Any]) -> NewestRow:
     fields, earlier = row[: -(RECENT - 1)], row[-(RECENT - 1) :]
-    times = [row.t, *(t for t in earlier if t is not None)]
+    known = NewestRow(*fields)
+    times = [known.t, *(t for t in earlier if t is not None)]
     steps = [later - before for later, before in itertools.pairwise(times) if later > before]
-    return NewestRow(*fields, interval=int(statistics.median_low(steps)) if steps else None)
+    return dataclasses.replace(known, interval=statistics.median_low(steps)) if steps else known
 
 
 def _health(text: str | None) -> dict[str, Any] | None:

@@ -69,21 +69,24 @@ class Settings:
         return settings
 
     def _check(self) -> None:
-        parts = urlsplit(self.broker)
-        if parts.scheme != "mqtt" or not parts.hostname:
-            raise SettingsError(f"{variable('broker')} is {self.broker!r}.", "It takes mqtt://HOST:PORT.")
-        if parts.password or urlsplit(self.database).password:
+        if urlsplit(self.broker).password or urlsplit(self.database).password:
             raise SettingsError(
                 "A password stands in a URL, where logs and error texts would show it.",
                 f"Put it into {variable('broker_password')} or {variable('database_password')}.",
             )
+        try:
+            host, port = self.broker_address
+        except ValueError:
+            host, port = "", 0
+        if urlsplit(self.broker).scheme != "mqtt" or not host or not port:
+            raise SettingsError(f"{variable('broker')} is {self.broker!r}.", "It takes mqtt://HOST:PORT.")
         if self.archive_rows < 1 or self.archive_age <= 0:
             raise SettingsError(f"{variable('archive_rows')} and {variable('archive_age')} must be above 0.")
 
     @property
     def broker_address(self) -> tuple[str, int]:
         parts = urlsplit(self.broker)
-        return parts.hostname or "", parts.port or 1883
+        return parts.hostname or "", 1883 if parts.port is None else parts.port
 
     def environment(self) -> dict[str, str]:
         """The variables that make another process read the same settings."""

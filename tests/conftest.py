@@ -1,6 +1,8 @@
-"""What the backend's tests share: a migrated database, on SQLite and on PostgreSQL."""
+"""What tests share: PostgreSQL, and a migrated database on it and on SQLite."""
 
+import tempfile
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -9,17 +11,16 @@ from tests.servers import Postgres, program
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     if not program("postgres"):
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgres")
-    # pytest's folders are for their owner only; the server's user must pass through them.
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    server = Postgres(folder)
-    server.start()
-    yield server
-    server.close()
+        pytest.skip("PostgreSQL is not installed: python -m tools setup --for test")
+    # Not pytest's folder: that is for its owner only, and the server does not run as root.
+    with tempfile.TemporaryDirectory(prefix="thermograph-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = Postgres(Path(folder) / "server")
+        server.start()
+        yield server
+        server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -146,6 +146,8 @@ class Postgres(Server):
             "127.0.0.1",
             "-k",
             str(self.folder),
+            "-c",
+            "fsync=off",  # the tests kill processes, not the machine
         ]
 
     def ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""Garbage beside good devices: the good keep their pace, and every bad message is named or was refused by the broker."""
+"""Garbage beside good devices: these keep their pace; every bad message is in `rejected` or refused by the broker."""
 
 import contextlib
 import json
@@ -11,8 +11,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import func, select
 
 from backend.models import Device, Rejected
-from tests.backend.conftest import database_url, postgres  # noqa: F401 - fixtures
-from tests.end_to_end.test_no_reading_lost import sampling, world  # noqa: F401 - fixture
 from tests.end_to_end.world import SECRET
 from tests.servers import wait_for
 
@@ -35,7 +33,7 @@ def garbage(chance):
 
 
 class Publisher:
-    def __init__(self, world, user):  # noqa: F811
+    def __init__(self, world, user):
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, f"flood-{user}")
         self.client.max_inflight_messages_set(200)
         self.client.username_pw_set(user, SECRET)
@@ -50,21 +48,21 @@ class Publisher:
         self.client.disconnect()
 
 
-def count(world, table):  # noqa: F811
+def count(world, table):
     with world.database.read() as connection:
         return connection.scalar(select(func.count()).select_from(table))
 
 
 @pytest.fixture
-def publisher(world):  # noqa: F811
+def publisher(world):
     publisher = Publisher(world, "garbage")
     yield publisher
     publisher.close()
 
 
-def test_good_devices_keep_their_pace_in_a_flood(world, publisher):  # noqa: F811
+def test_good_devices_keep_their_pace_in_a_flood(world, publisher):
     device = world.add_device(interval=0.1)
-    sampling(device, 30)
+    device.sample_more(30)
     chance = random.Random(1)
     sent = 0
     lag = []
@@ -82,27 +80,26 @@ def test_good_devices_keep_their_pace_in_a_flood(world, publisher):  # noqa: F81
     wait_for(lambda: any(a.device == device.name and a.archived >= newest for a in world.ledgers()), "archive")
 
 
-def test_a_message_of_10_mb_is_refused_or_rejected(world, publisher):  # noqa: F811
+def test_a_message_of_10_mb_is_refused_or_rejected(world, publisher):
     device = world.add_device(interval=0.1)
-    sampling(device, 10)
+    device.sample_more(10)
     publisher.send(OWN, os.urandom(10_000_000))
     # mosquitto cuts off who sends more than max_packet_size: that is the refusal.
     with contextlib.suppress(AssertionError):
         wait_for(lambda: not publisher.client.is_connected(), "refusal", 10)
-    before = len(device.sampled)
-    sampling(device, before + 10)
+    device.sample_more(10)
     world.assert_nothing_lost_or_doubled(device)
     assert count(world, Rejected) == 0
 
 
-def test_a_message_over_our_limit_but_under_the_brokers_is_rejected(world, publisher):  # noqa: F811
+def test_a_message_over_our_limit_but_under_the_brokers_is_rejected(world, publisher):
     publisher.send(OWN, b"x" * 900_000).wait_for_publish(30)
     wait_for(lambda: count(world, Rejected) == 1, "rejected message")
 
 
-def test_another_devices_topic_is_refused_by_the_broker(world, publisher):  # noqa: F811
+def test_another_devices_topic_is_refused_by_the_broker(world, publisher):
     device = world.add_device(interval=0.1)
-    sampling(device, 10)
+    device.sample_more(10)
     stream = world.ledgers()[0].stream if world.ledgers() else "00000000"
     forged = {"v": 1, "stream": stream, "seq": 1, "t": 1_763_812_345_000, "tq": "ntp", "ch": [["a", "Cel"]]}
     for seq in range(1, 500):

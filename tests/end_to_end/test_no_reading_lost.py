@@ -7,48 +7,24 @@ import subprocess
 import sys
 from itertools import pairwise
 
-import pytest
-
-from tests.backend.conftest import database_url, postgres  # noqa: F401 - fixtures
-from tests.end_to_end.world import KEY, ROOT, SECRET, World
+from tests.end_to_end.world import ROOT
 from tests.proxy import BUSY
-from tests.servers import program, wait_for
-
-pytestmark = pytest.mark.skipif(
-    not (program("mosquitto") and program("weed")), reason="mosquitto is not installed: apt-get install mosquitto"
-)
-
-
-@pytest.fixture
-def world(tmp_path, database_url, monkeypatch):  # noqa: F811
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    world = World(tmp_path / "world", database_url)
-    try:
-        world.start()
-        yield world
-    finally:
-        world.close()
-
-
-def sampling(device, count):
-    wait_for(lambda: len(device.sampled) >= count, f"{count} samples\n{device.console[-800:]}")
 
 
 def test_broker_killed_and_restarted_empty(world):
     device = world.add_device()
-    sampling(device, 30)
+    device.sample_more(30)
     for _ in range(3):
         world.broker.kill()
         world.run_for(2)
         world.broker.start()
-        sampling(device, len(device.sampled) + 40)
+        device.sample_more(40)
     assert world.assert_nothing_lost_or_doubled(device).lost == 0
 
 
 def test_ingest_killed_twenty_times_at_random(world):
     device = world.add_device(interval=0.05)
-    sampling(device, 20)
+    device.sample_more(20)
     chance = random.Random(20)
     for _ in range(20):
         world.run_for(chance.uniform(0.05, 1.0))
@@ -61,17 +37,17 @@ def test_device_killed_ten_times(world):
     device = world.add_device(interval=0.05)
     chance = random.Random(10)
     for _ in range(10):
-        sampling(device, len(device.sampled) + 10)
+        device.sample_more(10)
         world.run_for(chance.uniform(0.0, 1.0))
         device.kill()
         device.start()
-    sampling(device, len(device.sampled) + 10)
+    device.sample_more(10)
     world.assert_nothing_lost_or_doubled(device)
 
 
 def test_s3_answering_503_for_30_s(world):
     device = world.add_device()
-    sampling(device, 50)
+    device.sample_more(50)
     world.way_to_s3.answer = BUSY
     world.run_for(30)
     world.way_to_s3.answer = None
@@ -80,7 +56,7 @@ def test_s3_answering_503_for_30_s(world):
 
 def test_database_stopped_for_30_s(world, request):
     device = world.add_device()
-    sampling(device, 50)
+    device.sample_more(50)
     if world.database.is_sqlite:
         # SQLite has no server to stop: somebody holds its lock, as a backup or a stuck process would.
         connection = world.database.engine.connect().execution_options(sqlite_begin="EXCLUSIVE")
@@ -98,11 +74,11 @@ def test_database_stopped_for_30_s(world, request):
 
 def test_network_silent_for_30_s_while_sampling_keeps_its_schedule(world):
     device = world.add_device(interval=1)
-    sampling(device, 5)
+    device.sample_more(5)
     world.network.hang()
     world.run_for(30)
     world.network.resume()
-    sampling(device, 40)
+    device.sample_more(40)
     assert world.assert_nothing_lost_or_doubled(device).lost == 0
     times = [row.t for row in sorted(world.archived(), key=lambda row: row.seq)]
     assert max(abs(t - times[0] - n * 1000) for n, t in enumerate(times)) < 1000
@@ -117,7 +93,7 @@ def verify(world):
 
 def test_verify_says_what_was_deleted_altered_or_removed(world):
     device = world.add_device()
-    sampling(device, 60)
+    device.sample_more(60)
     device.stop()
     world.assert_nothing_lost_or_doubled(device)
     good = verify(world)

@@ -49,6 +49,7 @@ class SeaweedFS(Server):
         names += ("filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc")
         ports = [f"-{name}={port}" for name, port in zip(names, self.inner, strict=True)]
         off = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-admin.ui=false", "-webdav=false"]
+        off += ["-s3.autoCreateBucket=false"]
         off += ["-master.telemetry=false", "-volume.preStopSeconds=0"]
         where = [f"-dir={self.folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"]
         return [program("weed"), "mini", *where, f"-s3.config={self.folder}/s3.json", *ports, *off]
@@ -128,6 +129,11 @@ class Device(Server):
     def sampled(self) -> list[int]:
         """Every seq that it said it has kept, in the order it said so."""
         return [int(seq) for _, seq in SAMPLED.findall(self.console)]
+
+    def sample_more(self, count: int) -> None:
+        """Return when it has sampled so many more."""
+        wanted = len(self.sampled) + count
+        wait_for(lambda: len(self.sampled) >= wanted, f"{wanted} samples of {self.name}", 60)
 
 
 class World:

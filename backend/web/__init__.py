@@ -1,0 +1,12 @@
+"""The pages. A blueprint a noun; README.md has the rules."""
+
+from flask import Blueprint
+
+from ..database import Database
+from . import overview
+
+
+def blueprint(database: Database) -> Blueprint:
+    web = Blueprint("web", __name__)
+    web.register_blueprint(overview.blueprint(database))
+    return web
