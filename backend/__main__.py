@@ -103,6 +103,31 @@ def web() -> None:
     serve(Settings.read(os.environ))
 
 
+@main.command()
+@click.argument("device")
+@click.argument("sensor")
+@click.argument("unit")
+@click.option("--gain", type=float, default=1.0, show_default=True, help="Factor for what the sensor measures.")
+@click.option("--offset", type=float, default=0.0, show_default=True, help="Added after that, in the channel's unit.")
+def calibrate(device: str, sensor: str, unit: str, gain: float, offset: float) -> None:
+    """Correct a channel from now on: its next revision is gain * measured + offset.
+
+    What was measured stays as it is in the database and in the archive; pages and API show corrected values.
+
+    \b
+    python -m backend calibrate fridge-1 28ff641e8216c3a1 Cel --offset -0.3
+    """
+    from .calibration import calibrate
+    from .database import Database
+
+    settings = Settings.read(os.environ)
+    database = Database(settings.database, settings.database_password)
+    database.check_revision()
+    with database.write() as connection:
+        made = calibrate(connection, device, sensor, unit, gain, offset)
+    click.echo(f"{device} {sensor} {unit}: revision {made.revision} is {gain:g} * measured {offset:+g} {unit}")
+
+
 def _stop_signal() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -36,6 +36,17 @@ class Channel(Table):
     unit: Mapped[str] = mapped_column(String(16))
 
 
+class Calibration(Table):
+    """A correction of a channel's values: gain * raw + offset. Revisions are only added; the newest counts."""
+
+    __tablename__ = "calibrations"
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    gain: Mapped[float]
+    offset: Mapped[float]
+    created: Mapped[int] = mapped_column(BigInteger)
+
+
 class Stream(Table):
     """One life of an Outbox, and how far its readings have come.
 

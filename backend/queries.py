@@ -7,12 +7,13 @@ import dataclasses
 import itertools
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 from sqlalchemy.orm import aliased
 
+from . import calibration
 from .errors import NotFound
 from .models import Channel, Device, Newest, Progress, Reading, Stream
 
@@ -35,7 +36,10 @@ class DeviceRow:
 
 @dataclasses.dataclass(frozen=True)
 class NewestRow:
-    """A channel's newest committed reading. interval: ms between its readings, None while there is only one."""
+    """A channel's newest committed reading. interval: ms between its readings, None while there is only one.
+
+    value is corrected by the calibration of this revision; 0: there is none.
+    """
 
     device: str
     channel: int
@@ -50,6 +54,7 @@ class NewestRow:
     received: int
     commit: int
     interval: int | None = None
+    calibration: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +110,15 @@ def devices(connection: Connection) -> list[DeviceRow]:
 
 def newest(connection: Connection) -> list[NewestRow]:
     """The newest reading of every channel, by device and the channel's age."""
-    return [_newest_row(row) for row in connection.execute(_newest())]
+    corrections = calibration.corrections(connection)
+    return [_newest_row(row, corrections) for row in connection.execute(_newest())]
 
 
 def changes(connection: Connection, since: int) -> Changes:
     """The channels whose newest reading came with a commit after number `since`."""
+    corrections = calibration.corrections(connection)
     rows = connection.execute(_newest().where(Newest.commit > since))
-    return Changes(commit_number(connection), tuple(_newest_row(row) for row in rows))
+    return Changes(commit_number(connection), tuple(_newest_row(row, corrections) for row in rows))
 
 
 def channel(connection: Connection, channel_id: int) -> ChannelRow:
@@ -129,7 +136,8 @@ def channel(connection: Connection, channel_id: int) -> ChannelRow:
 def series(connection: Connection, channel_id: int, since: int, until: int, buckets: int) -> list[Bucket]:
     """Readings of since <= t < until in at most `buckets` buckets of equal width; empty ones are left out.
 
-    Minimum and maximum keep a spike of one reading visible however wide a bucket is.
+    Minimum and maximum keep a spike of one reading visible however wide a bucket is. Values are corrected by the
+    channel's calibration, which is linear: it may be applied after the mean is taken.
     """
     number = (Reading.t - since) // bucket_width(since, until, buckets)
     rows = connection.execute(
@@ -146,9 +154,10 @@ def series(connection: Connection, channel_id: int, since: int, until: int, buck
         .group_by(number)
         .order_by(func.min(Reading.t))
     )
+    correct = calibration.corrections(connection).get(channel_id, calibration.NONE).apply
     # sum() is a decimal in PostgreSQL.
     return [
-        Bucket(first, last, least, mean, most, values, int(faults))
+        Bucket(first, last, correct(least), correct(mean), correct(most), values, int(faults))
         for first, last, least, mean, most, values, faults in rows
     ]
 
@@ -196,9 +205,11 @@ def _earlier(steps: int) -> ColumnElement[int | None]:
     )
 
 
-def _newest_row(row: Sequence[Any]) -> NewestRow:
+def _newest_row(row: Sequence[Any], corrections: Mapping[int, calibration.Correction]) -> NewestRow:
     fields, earlier = row[: -(RECENT - 1)], row[-(RECENT - 1) :]
-    known = NewestRow(*fields)
+    raw = NewestRow(*fields)
+    correction = corrections.get(raw.channel, calibration.NONE)
+    known = dataclasses.replace(raw, value=correction.apply(raw.value), calibration=correction.revision)
     times = [known.t, *(t for t in earlier if t is not None)]
     steps = [later - before for later, before in itertools.pairwise(times) if later > before]
     return dataclasses.replace(known, interval=statistics.median_low(steps)) if steps else known

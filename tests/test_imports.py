@@ -13,8 +13,8 @@ FIRMWARE = ROOT / "firmware" / "thermograph"
 BACKEND_ROWS = [
     {"errors", "settings", "reading", "coverage"},
     {"models", "database", "bus", "objects", "parquet"},
-    {"commit", "ledger", "queries", "archive"},
-    {"ingest", "verify"},
+    {"commit", "ledger", "archive", "calibration"},
+    {"ingest", "verify", "queries"},
     {"api"},
     {"web"},
     {"app"},

@@ -65,6 +65,7 @@ def channel(row: NewestRow) -> Json:
         "sensor": row.sensor,
         "unit": row.unit,
         "interval": row.interval,
+        "calibration": row.calibration,
         "stale_after": max(3 * (row.interval or UNKNOWN_INTERVAL), SHORTEST_SILENCE),
         "newest": {
             "stream": row.stream,

@@ -73,6 +73,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("device_id", "sensor", "unit"),
     )
     op.create_table(
+        "calibrations",
+        sa.Column("channel_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("gain", sa.Double(), nullable=False),
+        sa.Column("offset", sa.Double(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["channel_id"],
+            ["channels.id"],
+        ),
+        sa.PrimaryKeyConstraint("channel_id", "revision"),
+    )
+    op.create_table(
         "streams",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -179,6 +192,7 @@ def downgrade() -> None:
     op.drop_table("newest")
     op.drop_table("batch_spans")
     op.drop_table("streams")
+    op.drop_table("calibrations")
     op.drop_table("channels")
     op.drop_table("rejected")
     op.drop_table("progress")
