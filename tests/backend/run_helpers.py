@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def free_block(width=1):
     """The first of that many free ports in a row, below those that the system gives to outgoing connections."""
     while True:
-        first = random.randrange(11_000, 30_000)  # noqa: S311 - no secret
+        first = random.randrange(11_000, 30_000)
         if all(_is_free(first + offset) for offset in range(width)):
             return first
 

@@ -103,7 +103,7 @@ class Rows:
 
 def demonstrate(database: Database) -> None:
     """An hour of a fridge with a spike, faults and a gap; a greenhouse with two channels; a device long silent."""
-    rows, chance, end = Rows(database), random.Random(7), now()  # noqa: S311 - the same picture every time
+    rows, chance, end = Rows(database), random.Random(7), now()
     health = {"firmware": "0.1.0", "rssi": -61, "uptime": 73_400, "reset": "power-on", "free": 81_232}
     health["outbox"] = {"depth": 12, "capacity": 65_024}
     rows.device("fridge-1", health=json.dumps(health))

@@ -1,0 +1,106 @@
+"""The composition: which services make up a whole machine, with what settings, in what order."""
+
+import dataclasses
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..settings import Settings
+from . import backend_services, broker, environment, lock, object_store, ports, private, umqtt
+from . import device as simulated
+from .console import Console
+from .credentials import Credentials
+from .layout import Layout
+from .supervisor import Supervisor
+
+DEMO = "demo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What the command line decides."""
+
+    web_port: int
+    broker_port: int
+    s3_port: int
+    state_dir: Path
+    device: bool
+    interval: float
+    archive_age: float
+
+
+def run(choices: Choices, console: Console, started: float) -> None:
+    """Until Ctrl-C or SIGTERM. started: time.monotonic() when the command began.
+
+    Raises PortBusy, ServiceFailed and what else keeps it from coming up; then nothing is left running.
+    """
+    layout = Layout(private.make_folder(choices.state_dir))
+    supervisor = Supervisor(console)
+    with lock.hold(layout.lock), supervisor.guarding():
+        ports.check(
+            [
+                ports.Port(choices.web_port, "the web page", "--web-port"),
+                ports.Port(choices.broker_port, "the MQTT broker", "--broker-port"),
+                ports.Port(choices.s3_port, "the S3 server", "--s3-port", width=len(object_store.PORT_FLAGS)),
+            ]
+        )
+        credentials = Credentials.load(layout.credentials)
+        settings = settings_for(choices, layout, credentials)
+        variables = environment.of(settings, credentials)
+        environment.save(layout, variables)
+        supervisor.start(
+            [
+                broker.service(layout, choices.broker_port, credentials, {DEMO: credentials.device}),
+                object_store.service(layout, choices.s3_port, credentials),
+            ]
+        )
+        with ThreadPoolExecutor(1) as aside:
+            # The import alone takes as long as the broker needs to come up.
+            migration = aside.submit(_migrate, settings)
+            supervisor.wait_ready()
+            migration.result()
+        supervisor.start(backend_services.services(layout, settings, variables))
+        supervisor.wait_ready()
+        console.up(f"http://{ports.HOST}:{choices.web_port}/", time.monotonic() - started)
+        if choices.device:
+            _start_device(choices, layout, credentials, console, supervisor)
+        supervisor.watch()
+
+
+def settings_for(choices: Choices, layout: Layout, credentials: Credentials) -> Settings:
+    return Settings(
+        state_dir=layout.state,
+        database=f"sqlite:///{layout.database.as_posix()}",
+        broker=f"mqtt://{ports.HOST}:{choices.broker_port}",
+        broker_user=broker.BACKEND,
+        broker_password=credentials.backend,
+        ingest_id=credentials.ingest_id,
+        enrolment="open",
+        s3_endpoint=f"http://{ports.HOST}:{choices.s3_port}",
+        archive_age=choices.archive_age,
+        web_host=ports.HOST,
+        web_port=choices.web_port,
+    )
+
+
+def _migrate(settings: Settings) -> None:
+    from ..database import Database
+
+    database = Database(settings.database, settings.database_password)
+    try:
+        database.migrate()
+    finally:
+        database.close()
+
+
+def _start_device(
+    choices: Choices, layout: Layout, credentials: Credentials, console: Console, supervisor: Supervisor
+) -> None:
+    library = umqtt.find(os.environ)
+    if library is None:
+        console.note(f"Fetching {umqtt.REQUIREMENT}, the device's MQTT client ...")
+        library = umqtt.fetch()
+    device = simulated.Device(DEMO, layout.device(DEMO), choices.broker_port, credentials.device, choices.interval)
+    supervisor.start([simulated.service(device, layout, library, console, supervisor.post)])
+    supervisor.wait_ready()
