@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,11 +19,11 @@ SHOWN = 50
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @click.option(
     "--state-dir",
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=None,
     help="Verify the archive of `make run` whose state folder this is; it must be running.",
 )
-def verify(as_json: bool, state_dir: str | None) -> None:
+def verify(as_json: bool, state_dir: Path | None) -> None:
     """Read every archive object back from S3 and compare it, row by row, with the database.
 
     Names each object that is missing, altered or unknown, and each reading that differs. Exit code 0: they agree;

@@ -1,4 +1,4 @@
-"""The bus at a real mosquitto: what is not acknowledged comes again, and an old ack never acknowledges a new message."""
+"""The bus at a real mosquitto: what is not acked comes again, and an old ack never acknowledges a new message."""
 
 import paho.mqtt.client as mqtt
 import paho.mqtt.publish

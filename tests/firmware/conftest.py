@@ -2,11 +2,12 @@
 
 import os
 import pathlib
-import shlex
-import shutil
 import sys
 
 import pytest
+
+from backend.run import micropython as interpreters
+from backend.run import umqtt
 
 HERE = pathlib.Path(__file__).parent
 REPO = HERE.parent.parent
@@ -22,21 +23,19 @@ cpython.install()
 @pytest.fixture(scope="session")
 def micropython():
     """The command that starts MicroPython, in words."""
-    command = os.environ.get("THERMOGRAPH_MICROPYTHON") or shutil.which("micropython")
+    command = interpreters.find(os.environ)
     if not command:
-        pytest.skip("NO MICROPYTHON: set THERMOGRAPH_MICROPYTHON to its command")
-    return shlex.split(command)
+        pytest.skip("NO MICROPYTHON: python -m tools setup --for test")
+    return command
 
 
 @pytest.fixture(scope="session")
 def umqtt_path():
     """The folder that holds umqtt/simple.py, importable here too."""
-    found = os.environ.get("THERMOGRAPH_UMQTT")
-    if not found:
-        places = sorted((REPO / "var" / "tools").glob("**/umqtt/simple.py"))
-        if not places:
-            pytest.skip("NO UMQTT: set THERMOGRAPH_UMQTT to the folder that holds umqtt/")
-        found = str(places[0].parent.parent)
+    folder = umqtt.find(os.environ)
+    if not folder:
+        pytest.skip("NO UMQTT: python -m tools setup --for test")
+    found = str(folder)
     if found not in sys.path:
         sys.path.append(found)
     return found
