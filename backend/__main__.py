@@ -5,26 +5,20 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from .errors import ThermographError
+from .command_group import CommandGroup
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from .database import Database
 
-class Commands(click.Group):
-    """A group whose errors print themselves: what happened, what to do next, no traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ThermographError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
-
+class Commands(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "run"]
+        return ["run", *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name == "run":
@@ -62,13 +56,11 @@ def migrate() -> None:
 def ingest() -> None:
     """Take messages from the broker, store their readings, acknowledge them."""
     from .bus import Bus
-    from .database import Database
     from .ingest import TOPICS, Ingest
 
     settings = Settings.read(os.environ)
     stop = _stop_signal()
-    database = Database(settings.database, settings.database_password)
-    database.check_revision()
+    database = _database(settings)
     bus = Bus(settings, TOPICS)
     bus.start()
     while not stop.is_set():
@@ -83,13 +75,11 @@ def ingest() -> None:
 def archive() -> None:
     """Write committed readings to S3 as Parquet objects."""
     from .archive import Archive
-    from .database import Database
     from .objects import ObjectStore
 
     settings = Settings.read(os.environ)
     stop = _stop_signal()
-    database = Database(settings.database, settings.database_password)
-    database.check_revision()
+    database = _database(settings)
     keeper = Archive(database, ObjectStore(settings), settings.archive_rows, settings.archive_age)
     click.echo("ready")
     keeper.run(stop)
@@ -118,14 +108,20 @@ def calibrate(device: str, sensor: str, unit: str, gain: float, offset: float) -
     python -m backend calibrate fridge-1 28ff641e8216c3a1 Cel --offset -0.3
     """
     from .calibration import calibrate
-    from .database import Database
 
-    settings = Settings.read(os.environ)
-    database = Database(settings.database, settings.database_password)
-    database.check_revision()
+    database = _database(Settings.read(os.environ))
     with database.write() as connection:
         made = calibrate(connection, device, sensor, unit, gain, offset)
     click.echo(f"{device} {sensor} {unit}: revision {made.revision} is {gain:g} * measured {offset:+g} {unit}")
+
+
+def _database(settings: Settings) -> "Database":
+    # Half a second of imports, which `run` and --help can do without.
+    from .database import Database
+
+    database = Database(settings.database, settings.database_password)
+    database.check_revision()
+    return database
 
 
 def _stop_signal() -> threading.Event:

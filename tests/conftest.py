@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.database import Database
+from tests.rows import Rows
 from tests.servers import Postgres, program
 
 
@@ -36,3 +37,14 @@ def database(database_url):
     database.migrate()
     yield database
     database.close()
+
+
+@pytest.fixture
+def rows(database):
+    return Rows(database)
+
+
+@pytest.fixture
+def channel(rows):
+    rows.device()
+    return rows.channel()

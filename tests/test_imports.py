@@ -11,7 +11,7 @@ FIRMWARE = ROOT / "firmware" / "thermograph"
 
 # A module may import from its own row and those above it.
 BACKEND_ROWS = [
-    {"errors", "settings", "reading", "coverage"},
+    {"errors", "settings", "reading", "coverage", "command_group"},
     {"models", "database", "bus", "objects", "parquet"},
     {"commit", "ledger", "archive", "calibration"},
     {"ingest", "verify", "queries"},

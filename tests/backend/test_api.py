@@ -7,7 +7,7 @@ import pytest
 from backend.app import create_app
 from backend.database import Database
 from backend.settings import Settings
-from tests.backend.test_web_rows import Rows, now
+from tests.rows import Rows, now
 
 
 @pytest.fixture

@@ -6,20 +6,8 @@ import pytest
 
 from backend import queries
 from backend.errors import NotFound
-from tests.backend.test_web_rows import Rows
 
 T = 1_763_812_345_000
-
-
-@pytest.fixture
-def rows(database):
-    return Rows(database)
-
-
-@pytest.fixture
-def channel(rows):
-    rows.device()
-    return rows.channel()
 
 
 def read(database, query, *arguments):

@@ -17,7 +17,7 @@ from backend.app import serve
 from backend.database import Database
 from backend.errors import PortBusy, SettingsError
 from backend.settings import Settings
-from tests.backend.test_web_rows import Rows, now
+from tests.rows import Rows, now
 from tests.servers import Postgres, Server, program, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -82,17 +82,6 @@ class Reader:
 
 def get(url: str):
     return urllib.request.urlopen(url, timeout=5)  # noqa: S310 - our own server
-
-
-@pytest.fixture
-def rows(database):
-    return Rows(database)
-
-
-@pytest.fixture
-def channel(rows):
-    rows.device()
-    return rows.channel()
 
 
 @pytest.fixture

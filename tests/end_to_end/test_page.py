@@ -9,7 +9,7 @@ import time
 import pytest
 
 from backend.database import Database
-from tests.backend.test_web_rows import Rows, demonstrate, now
+from tests.rows import Rows, demonstrate, now
 from tests.backend.test_web_serve import Web
 from tests.servers import wait_for
 
@@ -86,17 +86,6 @@ def database(tmp_path):
     database.migrate()
     yield database
     database.close()
-
-
-@pytest.fixture
-def rows(database):
-    return Rows(database)
-
-
-@pytest.fixture
-def channel(rows):
-    rows.device()
-    return rows.channel()
 
 
 @pytest.fixture

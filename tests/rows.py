@@ -1,6 +1,6 @@
 """Rows as ingest commits them, for tests of what reads them; and a demonstration that fills a page.
 
-python -m tests.backend.test_web_rows sqlite:///var/demo.db
+python -m tests.rows sqlite:///var/demo.db
 """
 
 import json
