@@ -8,6 +8,8 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 ARGS ?=
+# Tests at once. Most of them wait for outages to end, so there are more than cores.
+WORKERS ?= 3
 
 .PHONY: help run test check clean
 
@@ -21,7 +23,7 @@ run:
 test:
 	@$(PYTHON) -m tools setup --for test
 	@$(VENV_PYTHON) -m tools check
-	@exec $(VENV_PYTHON) -m pytest -ra --durations=10 $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest -n $(WORKERS) -ra --durations=10 $(ARGS)
 
 check:
 	@$(PYTHON) -m tools setup --for test

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from tests.end_to_end.world import ROOT
 from tests.proxy import BUSY
+from tests.servers import wait_for
 
 
 def test_broker_killed_and_restarted_empty(world):
@@ -94,8 +95,9 @@ def verify(world):
 def test_verify_says_what_was_deleted_altered_or_removed(world):
     device = world.add_device()
     device.sample_more(60)
-    device.stop()
     world.assert_nothing_lost_or_doubled(device)
+    device.stop()
+    wait_for(lambda: not world.ledgers()[0].waiting_for_archive, "archive of the last readings")
     good = verify(world)
     assert good.returncode == 0, good.stdout + good.stderr
     entry = next(iter(world.store.list()))
