@@ -91,7 +91,8 @@ export class Chart {
   }
 
   #tick(value, step) {
-    return fixed(value, step >= 1 ? 0 : step >= 0.1 ? 1 : 2);
+    // As many decimals as the step itself has: 0.25 must not be labelled 0.3.
+    return fixed(value, (String(Number(step.toPrecision(6))).split(".")[1] ?? "").length);
   }
 
   #drawFaults(plot) {
