@@ -155,8 +155,9 @@ class Commit:
         elif isinstance(meaning, Status):
             self._note(Device.status, Device.status_at, meaning.device, meaning.status, message.received)
         elif isinstance(meaning, State):
-            account = self._accounts[meaning.device, meaning.stream]
-            account.sampled = max(account.sampled, meaning.sampled)
+            if meaning.stream:
+                account = self._accounts[meaning.device, meaning.stream]
+                account.sampled = max(account.sampled, meaning.sampled)
             self._note(Device.health, Device.health_at, meaning.device, meaning.health, message.received)
         elif isinstance(meaning, ToldGap):
             account = self._accounts[meaning.device, meaning.stream]
@@ -283,7 +284,7 @@ def _account_key(message: Message, meaning: Meaning | MessageRejected) -> tuple[
     if isinstance(meaning, Status):
         return meaning.device, ""
     if not isinstance(meaning, MessageRejected):
-        return meaning.device, meaning.stream
+        return meaning.device, meaning.stream or ""
     match = TOPIC.fullmatch(message.topic)
     if meaning.account is None or match is None:
         return "", ""

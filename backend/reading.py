@@ -65,7 +65,7 @@ class _Account(msgspec.Struct):
 
 
 Count = Annotated[int, Meta(ge=0, le=MAX_UPTIME)]
-Label = Annotated[str, Meta(pattern="^[A-Za-z0-9 ._+:-]{1,64}$")]
+Text = Annotated[str, Meta(max_length=256)]
 
 
 class _Outbox(msgspec.Struct):
@@ -73,20 +73,35 @@ class _Outbox(msgspec.Struct):
     capacity: Count
 
 
-class _State(msgspec.Struct):
-    """What is not named here is dropped: the page shows nothing that was not checked."""
+class _State(msgspec.Struct, omit_defaults=True):
+    """What is not named here is dropped: the page shows nothing that was not checked.
+
+    stream, seq and outbox are missing where the device cannot open its Outbox. command: id of the last one done;
+    link: the step that failed last; crash, crash_t, crashes: the last exception, its time and how many in a row;
+    missed, lost: samples not taken, and not kept, since the start; refused: revision of the settings it refused.
+    """
 
     v: Literal[1]
-    stream: StreamId
-    seq: Annotated[int, Meta(ge=0, le=MAX_SEQ)]
-    firmware: Label | None = None
-    reset: Label | None = None
+    stream: StreamId | None = None
+    seq: Annotated[int, Meta(ge=0, le=MAX_SEQ)] = 0
+    firmware: Text | None = None
+    reset: Text | None = None
     uptime: Count | None = None
     free: Count | None = None
     block: Count | None = None
     rssi: Annotated[int, Meta(ge=-200, le=100)] | None = None
     outbox: _Outbox | None = None
     settings: Count | None = None
+    settings_error: Text | None = None
+    refused: Count | None = None
+    command: Text | int | None = None
+    link: Text | None = None
+    safe: bool = False
+    crash: Text | None = None
+    crash_t: Count | None = None
+    crashes: Count = 0
+    missed: Count = 0
+    lost: Count = 0
 
 
 _telemetry = msgspec.json.Decoder(_Telemetry)
@@ -134,10 +149,13 @@ class ToldGap:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """A device's health: `sampled` is its newest seq; `health` the checked fields of the message, as JSON."""
+    """A device's health: `sampled` is its newest seq; `health` the checked fields of the message, as JSON.
+
+    stream is None where the device cannot open its Outbox.
+    """
 
     device: str
-    stream: str
+    stream: str | None
     sampled: int
     health: str
 

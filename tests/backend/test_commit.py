@@ -121,7 +121,7 @@ def test_a_rejected_message_is_kept_with_its_reason_and_its_readings_become_a_ga
     [
         ("thermograph/v1/fridge-1/telemetry", b"\xff\x00\xfe"),
         ("thermograph/v1/fridge-1/telemetry", b'{"v":1,"stream":"9f3a1c02","seq":1,"tq":"\\u0000","r":[1]}'),
-        ("thermograph/v1/fridge-1/state", b'{"v":1,"stream":"9f3a1c02","seq":1,"firmware":"\\u0000<script>"}'),
+        ("thermograph/v1/fridge-1/state", b'{"v":1,"stream":"9f3a1c02","seq":1,"uptime":"\\u0000<script>"}'),
         ("thermograph/v1/fridge-1/status", b"\x00"),
         ("(not UTF-8)\x00", b""),
         ("thermograph/v1/Fridge 1/telemetry", b"{}"),
@@ -187,6 +187,11 @@ def test_state_tells_how_much_was_sampled(database, ingest):
     with database.read() as connection:
         (account,) = ledger.read(connection)
     assert (account.sampled, account.waiting_on_device) == (12, 10)
+
+
+def test_a_device_that_cannot_open_its_outbox_is_heard_all_the_same(database, ingest):
+    assert ingest.commit([message("thermograph/v1/fridge-1/state", {"v": 1, "safe": True})]).acks == []
+    assert rows(database, Device.name, Device.health) == [("fridge-1", '{"v":1,"safe":true}')]
 
 
 def test_only_news_moves_the_commit_number(database, ingest):

@@ -44,6 +44,9 @@ def test_golden_gap_state_and_status_decode():
     parsed = parse(state["topic"], json.dumps(state["message"]).encode(), ARRIVAL)
     assert isinstance(parsed, State)
     assert json.loads(parsed.health) == state["message"]
+    trouble = {"v": 1, "firmware": "0.1.0", "settings": 4, "safe": True, "crash": "OSError: 5", "link": "dns: silent"}
+    parsed = parse(state["topic"], json.dumps(trouble | {"secret": "x"}).encode(), ARRIVAL)
+    assert (parsed.stream, parsed.sampled, json.loads(parsed.health)) == (None, 0, trouble)
     status = load(WIRE / "status.json")
     for payload in status["payloads"]:
         assert parse(status["topic"], payload.encode(), ARRIVAL) == Status("fridge-1", payload)
