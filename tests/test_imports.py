@@ -22,10 +22,12 @@ BACKEND_ROWS = [
     {"__main__"},
 ]
 FIRMWARE_ROWS = [
-    {"errors", "reading", "clock"},
+    {"errors", "reading", "clock", "build", "packets", "resolver", "sntp", "wifi"},
     {"sector", "settings", "sensors"},
-    {"outbox", "link"},
+    {"outbox", "link", "schedule", "sampling", "sending", "settings_store", "crashlog", "commands"},
+    {"contact"},
     {"node"},
+    {"portal"},
     {"boards"},
 ]
 ONLY_IMPORTER = {

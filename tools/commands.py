@@ -1,25 +1,15 @@
 """The group of commands. A command NAME is the click command `NAME` in tools/NAME.py, imported when it is asked for."""
 
 import importlib
-from typing import Any
 
 import click
 
-from backend.errors import ThermographError
+from backend.command_group import CommandGroup
 
-NAMES = ("setup", "check", "verify")
+NAMES = ("setup", "check", "verify", "bench", "mpy")
 
 
-class Commands(click.Group):
-    """Errors print themselves: what happened, what to do next, no traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ThermographError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
-
+class Commands(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(NAMES)
 

@@ -3,7 +3,7 @@
 ThermographError
 ├── SettingsError   the settings cannot be used; the text names the field
 ├── FlashError      the flash did not keep what it was given
-└── LinkError       the broker cannot be reached, fell silent, or broke the protocol
+└── LinkError       the broker cannot be reached, fell silent, or broke the protocol; its text begins with the step
 """
 
 
@@ -20,4 +20,8 @@ class FlashError(ThermographError):
 
 
 class LinkError(ThermographError):
-    pass
+    """step: where it failed, one of "wifi", "dns", "tcp", "tls", "mqtt"."""
+
+    def __init__(self, text, step="mqtt"):
+        super().__init__("%s: %s" % (step, text))
+        self.step = step

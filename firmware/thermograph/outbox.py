@@ -12,8 +12,8 @@ from .reading import BACKEND_LOST, FLASH_CORRUPT, FLASH_FULL, POWER_CUT, Gap
 from .sector import SECTOR, SLOT, SLOTS, TABLE
 
 _ANY = (("", ""),) * sector.CHANNEL_LIMIT  # a lost table does not hide the boots of its records
-_PAGE = 256  # bytes looked at together
 _TRIES = 4  # bad slots or sectors in a row before the flash is given up
+_LOOKS = 8  # a cell that a cut left half-way reads differently each time
 
 
 class Outbox:
@@ -30,11 +30,11 @@ class Outbox:
         self._channels = list(channels)
         self._record = bytearray(SLOT)
         self._seeker = 0
-        newest = self._newest()
-        if newest is None:
+        self._head = self._newest()
+        if self._head is None:
             self._format(entropy)
         else:
-            self._mount(newest)
+            self._mount(self._head)
         self.stream = "".join(["%02x" % byte for byte in self._head.stream])
 
     @property
@@ -68,7 +68,7 @@ class Outbox:
             head, slot = self._head, self._slot
             data = sector.pack_record(head, slot, self.boot, self._table.index(channel), reading)
             try:
-                self._program(self._offset(head) + slot * SLOT, data)
+                self._do("program", self._offset(head) + slot * SLOT, data)
             except FlashError:
                 pass  # what the slot now holds decides
             found = self._read_slot(head, slot)
@@ -171,28 +171,45 @@ class Outbox:
         return newest
 
     def _format(self, entropy):
-        self.boot = 1
+        self.boot = self._oldest = self._first = 1
         self.freed = self._stored = 0
-        self._oldest = 1
-        self._first = 1
         self._open(1, 1, bytes(entropy(4)))
         self._reclaim()
 
     def _mount(self, newest):
-        self._head = newest
         self._table = self._read_table(newest)
         self.freed = self._stored = newest.freed
-        boot, self._slot = newest.boot, newest.first
-        for slot in range(newest.first, SLOTS):
-            data = self._read_slot(newest, slot)
-            if not sector.is_blank(data):
-                self._slot = slot + 1
-            kept = sector.unpack_record(data, newest, slot, self._table or _ANY)
-            if kept is not None:
-                boot = kept.boot
-        self.boot = boot + 1
+        self._slot = SLOTS
+        while self._slot > newest.first and sector.is_blank(self._read_slot(newest, self._slot - 1)):
+            self._slot -= 1
+        try:
+            self._settle()
+        except FlashError:
+            pass  # a flash that can only be read is still to be read
+        if not sector.is_blank(self._read_slot(newest, SLOTS)):
+            self._slot = 2 * SLOTS  # both headers of the sector after it are rotten: what seqs it used is not known
+        self.boot = self._boot_before(newest, self._table or _ANY, self.last + 1) + 1
         self._oldest = max(1, newest.counter - self._sectors + 2)
         self._reclaim()
+
+    def _settle(self):
+        """A cut may leave cells that read differently each time, until they are programmed again. So what this mount
+        takes for the newest header and the newest slot is programmed once more, before anyone relies on it."""
+        head = self._head
+        data = sector.pack_header(head.first, head.stream, head.counter, head.base, head.freed, head.boot)
+        self._do("program", self._offset(head), data + data)
+        self._seal(self._read_header(head.counter - 1))
+        for _ in range(_LOOKS):
+            if self._slot < SLOTS and not sector.is_blank(self._read_slot(head, self._slot)):
+                self._slot += 1
+        slot = self._slot - 1
+        data = bytes(SLOT)  # torn, whatever the next look would say
+        for _ in range(_LOOKS):
+            found = self._read_slot(head, slot)
+            if sector.unpack_record(found, head, slot, _ANY) is not None:
+                data = bytes(found)
+        if slot >= head.first:
+            self._do("program", self._offset(head) + slot * SLOT, data)
 
     # -- the ring
 
@@ -205,10 +222,20 @@ class Outbox:
         )
 
     def _rotate(self):
-        """Open the sector ahead, and with that give up the next. Its readings stay until it is opened itself: so the
-        header that says what was freed is written before they go, and a cut between the two names no wrong cause."""
-        self._open(self._head.counter + 1, self.last + 1, self._head.stream)
+        """Open the sector ahead, and with that give up the next, whose readings stay until it is opened itself: so what
+        was freed is in a header before they go, and a cut between the two names no wrong cause."""
+        head = self._head
+        self._open(head.counter + 1, self.last + 1, head.stream)
+        try:
+            self._seal(head)
+        except FlashError:
+            pass  # two more things must go wrong before it is missed
         self._reclaim()
+
+    def _seal(self, head):
+        """The sector after this one has its header: a mount that does not find it gives none of its seqs again."""
+        if head is not None:
+            self._do("program", self._offset(head) + sector.SEAL, bytes(SLOT))
 
     def _open(self, counter, base, stream):
         """Erase a sector and write its header; its table first, so that a valid header never lacks it."""
@@ -216,13 +243,14 @@ class Outbox:
             raise FlashError("more than %d channels" % sector.CHANNEL_LIMIT)
         table = sector.pack_table(self._channels)
         first = sector.first_slot(table)
-        for number in range(counter, counter + _TRIES):
-            self._clean(number)
-            start = number % self._sectors * SECTOR
+        for number in range(counter, counter + min(_TRIES, self._sectors - 1)):  # never over the newest itself
+            index = number % self._sectors
+            start = index * SECTOR
             data = sector.pack_header(first, stream, number, base, self._stored, self.boot)
-            self._program(start + TABLE, table)
-            self._program(start, data + data)
-            head = self._header_at(number % self._sectors)
+            self._do("erase", index)  # even if it reads blank: its last erase may have been cut off
+            self._do("program", start + TABLE, table)
+            self._do("program", start, data + data)
+            head = self._header_at(index)
             if head is not None and self._read_table(head) == self._channels:
                 self._head, self._slot, self._table = head, first, list(self._channels)
                 return
@@ -232,17 +260,8 @@ class Outbox:
         """Give up the sector ahead of the newest, the oldest of a full ring: it is erased when it is opened."""
         ahead = self._head.counter + 1
         self._oldest = max(self._oldest, ahead - self._sectors + 1)
-        while self._oldest < self._head.counter and self._read_header(self._oldest) is None:
-            self._oldest += 1
-        self._first = self._read_header(self._oldest).base
-
-    def _clean(self, counter):
-        index = counter % self._sectors
-        page = bytearray(_PAGE)
-        for offset in range(index * SECTOR, (index + 1) * SECTOR, len(page)):
-            self._read(offset, page)
-            if not sector.is_blank(page):
-                return self._erase(index)
+        oldest = self._after(self._oldest - 1)
+        self._oldest, self._first = oldest.counter, oldest.base
 
     # -- the flash
 
@@ -258,7 +277,7 @@ class Outbox:
     def _header_at(self, index):
         data = bytearray(sector.HEADER)
         for copy in (0, sector.HEADER):
-            self._read(index * SECTOR + copy, data)
+            self._do("read", index * SECTOR + copy, data)
             head = sector.unpack_header(data)
             if head is not None and head.counter % self._sectors == index:
                 return head
@@ -266,27 +285,15 @@ class Outbox:
 
     def _read_table(self, head):
         data = bytearray(head.first * SLOT - TABLE)
-        self._read(self._offset(head) + TABLE, data)
+        self._do("read", self._offset(head) + TABLE, data)
         return sector.unpack_table(data)
 
     def _read_slot(self, head, slot):
-        self._read(self._offset(head) + slot * SLOT, self._record)
+        self._do("read", self._offset(head) + slot * SLOT, self._record)
         return self._record
 
-    def _read(self, offset, buffer):
+    def _do(self, what, *args):
         try:
-            self._flash.read(offset, buffer)
+            getattr(self._flash, what)(*args)
         except OSError as error:
-            raise FlashError("read at %d: %s" % (offset, error))
-
-    def _program(self, offset, data):
-        try:
-            self._flash.program(offset, data)
-        except OSError as error:
-            raise FlashError("program at %d: %s" % (offset, error))
-
-    def _erase(self, index):
-        try:
-            self._flash.erase(index)
-        except OSError as error:
-            raise FlashError("erase sector %d: %s" % (index, error))
+            raise FlashError("%s at %d: %s" % (what, args[0], error))

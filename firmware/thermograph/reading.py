@@ -10,7 +10,7 @@ from collections import namedtuple
 
 # The order of these two is stored on flash (sector.py): append only.
 QUALITIES = ("ntp", "rtc", "none")
-FAULTS = ("absent", "crc", "out-of-range", "power-on", "stuck", "timeout")
+FAULTS = ("absent", "crc", "out-of-range", "power-on", "stuck", "timeout", "error")
 
 FLASH_FULL = "flash-full"
 FLASH_CORRUPT = "flash-corrupt"
@@ -88,9 +88,12 @@ def gap(stream, lost):
 
 
 def state(stream, seq, firmware, health, outbox, settings):
-    """The health message. health: reset, uptime (s), free and block (bytes), rssi (dBm or None);
-    outbox: depth and capacity in readings; settings: their revision."""
-    message = {"v": 1, "stream": stream, "seq": seq, "firmware": firmware, "outbox": outbox, "settings": settings}
+    """The health message. health: reset, uptime (s), free and block (bytes), rssi (dBm or None), and what node.py
+    adds; outbox: depth and capacity in readings; settings: their revision. stream, seq and outbox are None where
+    even the Outbox cannot be opened: then they are left out."""
+    message = {"v": 1, "firmware": firmware, "settings": settings}
+    if stream is not None:
+        message.update({"stream": stream, "seq": seq, "outbox": outbox})
     message.update(health)
     return _dumps(message).encode()
 

@@ -1,9 +1,10 @@
-"""What one flash sector holds: a header, a channel table, and records. Pure: bytes in, values out.
+"""What one flash sector holds: a header, a channel table, records, and a seal. Pure: bytes in, values out.
 
     offset  0   header, 32 bytes      the same header twice: a sector whose header rots would lose
            32   header, again         its place in the ring, and with it the seqs it has used
            64   channel table         u16 length, text "sensor\\tunit\\n...", CRC-32
      first*16   records, 16 bytes     slot `first + i` belongs to seq `base + i`, whatever became of it
+         4080   seal, 16 bytes        not blank: the sector after this one has had its header, and may have used seqs
 
     header   magic "TG", version, first (slot), stream (4 bytes), counter u32, base u48, freed u48, boot u32, CRC-32
     record   boot u8 (since the header's), kind u8, t u48 (ms), value float32 or fault u32, CRC-32
@@ -21,7 +22,8 @@ from .reading import FAULTS, QUALITIES, Kept, Reading
 
 SECTOR = 4096
 SLOT = 16
-SLOTS = SECTOR // SLOT
+SLOTS = SECTOR // SLOT - 1
+SEAL = SLOTS * SLOT
 HEADER = 32
 TABLE = 2 * HEADER
 CHANNEL_LIMIT = 32

@@ -10,12 +10,16 @@ from .sector import CHANNEL_LIMIT
 
 _DEVICE = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _CLOCKS = ("ntp", "rtc", "none")
+_PINS = ("onewire", "dht", "sda", "scl", "led", "button", "adc", "sck", "miso", "cs")
 
 
 class Settings:
-    """interval: s between samples; sensors: list of dicts, read by the board; send_every: s that readings may wait
-    to share a message; state_every: s between health messages; patience: s without progress before readings are
-    sent again; outbox_size: bytes; clock: time quality of the board's clock; revision: number of these settings."""
+    """interval: s between samples; oversample: measurements for one of them; sensors: list of dicts, read by the
+    board, [] for all it finds; send: Send; state_every: s between health messages; patience: s without progress
+    before readings are sent again; restart_after: s without a broker, or 0; outbox_size: bytes; clock: time quality
+    of the board's clock; ntp: servers, or None for the board's own; dns: servers, [] for the network's own; networks:
+    [{ssid, password}]; pins: {name: GPIO}; battery: sleep between samples; setup_password: of the set-up access
+    point; revision: number of these settings."""
 
     def __init__(self, fields):
         """SettingsError names the field. fields: as json.loads gives them."""
@@ -25,9 +29,11 @@ class Settings:
         self.device = _device(fields.pop("device", None))
         self.broker = Broker(fields.pop("broker", {}))
         self.interval = _number(fields, "interval", 60, 0.001, 86400)
-        self.send_every = _number(fields, "send_every", 0, 0, 86400)
+        self.oversample = _whole(fields, "oversample", 1, 1, 99)
+        self.send = Send(fields.pop("send", {}))
         self.state_every = _number(fields, "state_every", 60, 1, 86400)
         self.patience = _number(fields, "patience", 10, 0.1, 3600)
+        self.restart_after = _number(fields, "restart_after", 21600, 0, 604800)
         self.outbox_size = _whole(fields, "outbox_size", 1048576, 3 * 4096, 1 << 30)
         if self.outbox_size % 4096:
             raise SettingsError("outbox_size must be a multiple of 4096, not %d" % self.outbox_size)
@@ -35,7 +41,19 @@ class Settings:
         self.clock = fields.pop("clock", "ntp")
         if self.clock not in _CLOCKS:
             raise SettingsError("clock must be one of %s" % ", ".join(_CLOCKS))
-        self.sensors = _sensors(fields.pop("sensors", None))
+        self.sensors = _sensors(fields.pop("sensors", []))
+        self.networks = _networks(fields.pop("networks", []))
+        self.ntp = _servers(fields, "ntp", None, 4)
+        self.dns = _servers(fields, "dns", [], 3)
+        if any([c not in "0123456789.:" for server in self.dns for c in server]):
+            raise SettingsError("dns: a server is an IPv4 address")
+        self.pins = _pins(fields.pop("pins", {}))
+        self.battery = fields.pop("battery", False)
+        if not isinstance(self.battery, bool):
+            raise SettingsError("battery must be true or false")
+        self.setup_password = _text(fields, "setup_password", None)
+        if self.setup_password is not None and not 8 <= len(self.setup_password) <= 63:
+            raise SettingsError("setup_password must have 8 to 63 characters")
         _nothing_left(fields, "")
 
     def __repr__(self):
@@ -52,7 +70,8 @@ class Broker:
             raise SettingsError("broker must be an object")
         fields = dict(fields)
         self.host = _text(fields, "broker.host", "127.0.0.1")
-        self.port = _whole(fields, "broker.port", 1883, 1, 65535)
+        self.tls = Tls(fields.pop("tls"), self.host) if fields.get("tls") is not None else fields.pop("tls", None)
+        self.port = _whole(fields, "broker.port", 8883 if self.tls else 1883, 1, 65535)
         self.user = _text(fields, "broker.user", None)
         self.password = _text(fields, "broker.password", None)
         if (self.user is None) != (self.password is None):
@@ -65,11 +84,46 @@ class Broker:
         return "Broker(host=%r, port=%d, user=%r, password=***)" % (self.host, self.port, self.user)
 
 
+class Tls:
+    """ca: PEM text of who signs the broker's certificate; host: the name that this must carry."""
+
+    def __init__(self, fields, host):
+        if not isinstance(fields, dict):
+            raise SettingsError("broker.tls must be an object")
+        fields = dict(fields)
+        self.ca = fields.pop("ca", None)
+        if not isinstance(self.ca, str) or len(self.ca) > 8192 or not self.ca.startswith("-----BEGIN CERTIFICATE-----"):
+            raise SettingsError("broker.tls.ca must be a certificate in PEM, of at most 8192 characters")
+        self.host = _text(fields, "broker.tls.host", host)
+        _nothing_left(fields, "broker.tls.")
+
+
+class Send:
+    """every: readings that are worth a message; within: s that a reading waits at most; change: see limit()."""
+
+    def __init__(self, fields):
+        if not isinstance(fields, dict):
+            raise SettingsError("send must be an object")
+        fields = dict(fields)
+        self.every = _whole(fields, "send.every", 1, 1, 100000)
+        self.within = _number(fields, "send.within", 3600, 0, 604800)
+        self._change = fields.pop("change", None)
+        limits = self._change if isinstance(self._change, dict) else {"": self._change}
+        for limit in limits.values():
+            if limit is not None and (type(limit) not in (int, float) or not 0 < limit < 1e9):
+                raise SettingsError("send.change must be a number above 0, or one for each unit")
+        _nothing_left(fields, "send.")
+
+    def limit(self, unit):
+        """The change of a value in this unit that is sent at once, or None."""
+        return self._change.get(unit) if isinstance(self._change, dict) else self._change
+
+
 def load(text):
     """The Settings of a JSON text; SettingsError never quotes it, for it holds secrets."""
     try:
         return Settings(json.loads(text))
-    except ValueError:
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deeply
         raise SettingsError("settings are not JSON")
 
 
@@ -80,8 +134,8 @@ def _device(name):
 
 
 def _sensors(items):
-    if not isinstance(items, list) or not 0 < len(items) <= CHANNEL_LIMIT:
-        raise SettingsError("sensors must be a list of 1 to %d objects" % CHANNEL_LIMIT)
+    if not isinstance(items, list) or len(items) > CHANNEL_LIMIT:
+        raise SettingsError("sensors must be a list of at most %d objects" % CHANNEL_LIMIT)
     names = []
     for item in items:
         if not isinstance(item, dict) or not isinstance(item.get("kind"), str):
@@ -93,6 +147,48 @@ def _sensors(items):
             raise SettingsError("sensors: two have the id %s" % name)
         names.append(name)
     return items
+
+
+def _networks(items):
+    if not isinstance(items, list) or len(items) > 8:
+        raise SettingsError("networks must be a list of at most 8 objects")
+    known = []
+    for item in items:
+        if not isinstance(item, dict) or any(name not in ("ssid", "password") for name in item):
+            raise SettingsError("networks: each has an ssid and a password")
+        ssid, password = item.get("ssid"), item.get("password") or ""
+        if not isinstance(ssid, str) or not 0 < len(ssid.encode()) <= 32:
+            raise SettingsError("networks: an ssid has 1 to 32 bytes")
+        if not isinstance(password, str) or (password and not 8 <= len(password) <= 64):
+            raise SettingsError("networks: a password has 8 to 64 characters, or none")
+        known.append({"ssid": ssid, "password": password})
+    return known
+
+
+def _servers(fields, name, default, most):
+    items = fields.pop(name, default)
+    if items is default:
+        return default
+    if not isinstance(items, list) or len(items) > most:
+        raise SettingsError("%s must be a list of at most %d servers" % (name, most))
+    for item in items:
+        host, _, port = item.partition(":") if isinstance(item, str) else ("", "", "")
+        if not 0 < len(host) <= 253 or any([not "!" <= c <= "~" for c in host]):
+            raise SettingsError("%s: a server is HOST or HOST:PORT" % name)
+        if ":" in item and not (port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+            raise SettingsError("%s: a port is a number from 1 to 65535" % name)
+    return list(items)
+
+
+def _pins(pins):
+    if not isinstance(pins, dict):
+        raise SettingsError("pins must be an object")
+    for name, number in pins.items():
+        if name not in _PINS:
+            raise SettingsError("pins.%s is not a setting" % name[:32])
+        if type(number) is not int or not 0 <= number <= 48:
+            raise SettingsError("pins.%s must be a whole number from 0 to 48" % name)
+    return dict(pins)
 
 
 def _text(fields, name, default):
@@ -118,4 +214,4 @@ def _number(fields, name, default, low, high):
 
 def _nothing_left(fields, prefix):
     for name in fields:
-        raise SettingsError("%s%s is not a setting" % (prefix, name))
+        raise SettingsError("%s%s is not a setting" % (prefix, name[:32]))

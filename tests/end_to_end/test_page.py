@@ -9,8 +9,8 @@ import time
 import pytest
 
 from backend.database import Database
-from tests.rows import Rows, demonstrate, now
 from tests.backend.test_web_serve import Web
+from tests.rows import demonstrate, now
 from tests.servers import wait_for
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")

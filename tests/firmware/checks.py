@@ -1,9 +1,11 @@
 """Runs the checks of a module here, or each in a MicroPython of its own."""
 
+import os
 import pathlib
 import subprocess
 
 HERE = pathlib.Path(__file__).parent
+FIRMWARE = os.environ.get("THERMOGRAPH_FIRMWARE") or str(HERE.parent.parent / "firmware")
 
 
 def names(module):
@@ -15,6 +17,6 @@ def run(where, module, name, request, heap="192k"):
         getattr(module, name)()
         return
     words = [*request.getfixturevalue("micropython"), "-X", "heapsize=" + heap]
-    words += [str(HERE / "run_check.py"), str(HERE.parent.parent / "firmware"), module.__name__, name]
+    words += [str(HERE / "run_check.py"), FIRMWARE, module.__name__, name]
     done = subprocess.run(words, capture_output=True, text=True, timeout=100, cwd=HERE)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,11 +11,13 @@ from backend.run import umqtt
 
 HERE = pathlib.Path(__file__).parent
 REPO = HERE.parent.parent
-sys.path[:0] = [str(REPO / "firmware"), str(HERE)]
+# seeded.py runs these tests on copies of the firmware.
+sys.path[:0] = [os.environ.get("THERMOGRAPH_FIRMWARE") or str(REPO / "firmware"), str(HERE)]
 
 from thermograph.boards import cpython  # noqa: E402
 
 from device_bench import Device, Mosquitto  # noqa: E402
+from link_bench import trial  # noqa: E402, F401  a fixture
 
 cpython.install()
 

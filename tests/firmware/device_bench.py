@@ -14,7 +14,7 @@ import paho.mqtt.client as mqtt
 
 HERE = pathlib.Path(__file__).parent
 REPO = HERE.parent.parent
-FIRMWARE = REPO / "firmware"
+FIRMWARE = pathlib.Path(os.environ.get("THERMOGRAPH_FIRMWARE") or REPO / "firmware")
 
 
 def wait_until(condition, seconds=10):
@@ -163,6 +163,10 @@ class Backend:
 
     def say(self, payload, retain=True):
         self._client.publish("thermograph/v1/fridge-1/ack", payload, 0, retain)
+
+    def tell(self, leaf, payload):
+        """Retained, as settings are; a command that is retained comes again with each connection."""
+        self._client.publish("thermograph/v1/fridge-1/" + leaf, payload, 1, True)
 
     def forget(self, upto):
         """What a restored backup does."""

@@ -225,6 +225,8 @@ def test_samples_lie_on_whole_intervals_and_missed_ones_are_not_faked(umqtt_path
         def watch(self):
             pass
 
+        feed = watch
+
         def say(self, text):
             pass
 
@@ -243,3 +245,51 @@ def test_samples_lie_on_whole_intervals_and_missed_ones_are_not_faked(umqtt_path
     sampled = [kept.reading.t - 1763812345000 for kept in outbox.peek(1, 99)]
     assert sampled == [0, 1003, 2001, 5500, 6000], "the epoch of 2000 is converted, too"
     assert spare == [1000, 993, 1, 997, 1, 999, 500, 1, 1000]
+
+
+def test_settings_and_commands_from_afar(device, mosquitto, backend):
+    """Applied while it runs; over a restart, which keeps the process; refused; and a command that is retained."""
+    books = backend()
+    one = device(mosquitto.port, state_every=1)
+    wait_until(lambda: books.stored >= 3)
+    books.tell("settings", json.dumps({"revision": 3, "send": {"every": 2}}))
+    wait_until(lambda: json.loads(books.heard["state"])["settings"] == 3)
+    assert len(one.lines("boot")) == 1
+    books.tell("settings", json.dumps({"revision": 4, "broker": {"keepalive": 20}}))
+    wait_until(lambda: len(one.lines("boot")) == 2)
+    wait_until(lambda: json.loads(books.heard["state"])["settings"] == 4)
+    books.tell("settings", json.dumps({"revision": 5, "broker": {"port": "cold-secret"}}))
+    state = json.loads(wait_until(lambda: "refused" in books.heard["state"] and books.heard["state"]))
+    assert state["settings"] == 4 and state["refused"] == 5 and "broker.port must be" in state["settings_error"]
+    books.tell("command", json.dumps({"id": "x", "command": "restart"}))
+    wait_until(lambda: len(one.lines("boot")) == 3)
+    wait_until(lambda: one.lines("ignored:"))
+    books.tell("command", json.dumps({"id": "y", "command": "identify"}))
+    wait_until(lambda: json.loads(books.heard["state"]).get("command") == "y")
+    assert len(one.lines("boot")) == 3 and one.process.poll() is None
+    text = one.log.read_text()
+    assert "identify: here is fridge-1" in text and "Traceback" not in text and "secret" not in text
+    newest = max(one.samples())
+    wait_until(lambda: books.stored >= newest)
+    agrees(one, books)
+    assert stop(one) == 0
+
+
+def test_safe_mode_talks_and_does_not_sample(device, mosquitto, backend):
+    """Five crashes are in the log; a restart by command ends it."""
+    books = backend()
+    one = device(mosquitto.port, state_every=1)
+    wait_until(lambda: books.stored >= 3)
+    assert stop(one) == 0
+    entry = {"t": 1763812345000, "tq": "ntp", "text": "ValueError: 7 (node.py:9)"}
+    (one.folder / "crashes.json").write_text(json.dumps({"in_a_row": 5, "entries": [entry]}))
+    samples = len(one.samples())
+    one.start()
+    state = json.loads(wait_until(lambda: "safe" in books.heard["state"] and books.heard["state"]))
+    assert state["crash"] == entry["text"] and state["crash_t"] == entry["t"] and state["crashes"] == 5
+    assert state["stream"] == books.stream and books.heard["status"] == "online"
+    assert len(one.samples()) == samples
+    books.tell("command", json.dumps({"id": "x", "command": "restart"}))
+    wait_until(lambda: len(one.samples()) > samples + 3)
+    wait_until(lambda: "safe" not in books.heard["state"])
+    assert stop(one) == 0

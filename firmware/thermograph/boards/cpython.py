@@ -44,6 +44,11 @@ def free_memory():
     return free, free
 
 
+def restart():
+    """Begin again as the same process, with the same command."""
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is wanted
+
+
 class Ender:
     """Ends on SIGTERM as on Ctrl-C."""
 

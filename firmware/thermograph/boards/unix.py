@@ -1,14 +1,15 @@
 """The board that is a folder on a PC: settings.json, and outbox.bin, a file that acts as NOR flash."""
 
 import os
-import socket
 import sys
 import time
 
-from .. import settings
 from ..clock import Clock
 from ..errors import SettingsError
 from ..sensors.simulated import Fridge, Simulated
+from ..settings_store import Store
+from .files import Files
+from .unix_network import Network
 
 if sys.implementation.name == "micropython":
     from . import micropython_unix as port
@@ -16,6 +17,7 @@ else:
     from . import cpython as port
 
 _SECTOR = 4096
+_BLANK = b"\xff" * 256
 
 
 class Unix:
@@ -25,17 +27,37 @@ class Unix:
         """SettingsError if the folder has no usable settings.json."""
         port.install()
         self._ender = port.Ender()
-        self.settings = _read_settings(folder + "/settings.json")
+        self.files = Files(folder, port.sync)
+        self.store = Store(self.files)
+        self.settings = self.store.load()
         self.clock = Clock(port.Time, self.settings.clock)
         self.flash = FileFlash(folder + "/outbox.bin", self.settings.outbox_size)
-        self.sensors = [self._sensor(fields) for fields in self.settings.sensors]
-        self.network = Network()
+        self.network = Network(self.clock, self.entropy, getattr(self.settings, "dns", ()))
+        self._sntp = self._time_servers(getattr(self.settings, "ntp", None))
+
+    @property
+    def sensors(self):
+        """Made when asked for: safe mode does without. SettingsError if one cannot be."""
+        if not self.settings.sensors:
+            raise SettingsError("sensors: this board cannot look for them; name at least one")
+        return [self._sensor(fields) for fields in self.settings.sensors]
 
     def _sensor(self, fields):
         if fields["kind"] != "simulated":
             raise SettingsError("sensors: this board has no %s" % fields["kind"])
         fridge = Fridge(self.clock, fields.get("seed", 1), fields.get("faults", 0))
         return Simulated(fridge, fields["id"])
+
+    def _time_servers(self, servers):
+        """None unless the settings name some: the clock of a PC is kept by its system."""
+        if not servers:
+            return None
+        from ..sntp import Sntp
+
+        def say(text):
+            self.say("%s %s" % (self.clock.text(), text))
+
+        return Sntp(self.network, self.clock, servers, self.entropy, lambda t: None, say)
 
     def entropy(self, size):
         return os.urandom(size)
@@ -47,8 +69,20 @@ class Unix:
         time.sleep(ms / 1000)
 
     def watch(self):
-        """An ESP32 feeds its watchdog here; a process looks whether it shall end."""
+        """Called often, whatever happens: a process looks whether it shall end."""
         self._ender.check()
+        if self._sntp is not None:
+            self._sntp.tick()
+
+    def feed(self):
+        """Called often while sampling goes on: an ESP32 feeds its watchdog here."""
+
+    def identify(self, seconds):
+        self.say("identify: here is %s" % self.settings.device)
+
+    def restart(self):
+        """The same process begins again."""
+        port.restart()
 
     def health(self):
         free, block = port.free_memory()
@@ -61,16 +95,6 @@ class Unix:
                 sys.stdout.flush()
         except OSError:
             pass  # nobody reads the console: no reason to stop recording
-
-
-class Network:
-    """The machine's own. resolve may block as long as the system's resolver does; an address does not block."""
-
-    def resolve(self, host, port):
-        return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
-
-    def socket(self):
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
 
 class FileFlash:
@@ -101,7 +125,11 @@ class FileFlash:
         self._write(offset, now)
 
     def erase(self, sector):
-        self._write(sector * _SECTOR, b"\xff" * _SECTOR)
+        self._file.seek(sector * _SECTOR)
+        for _ in range(_SECTOR // len(_BLANK)):  # in parts: a whole sector is a large piece of a small heap
+            if self._file.write(_BLANK) != len(_BLANK):
+                raise OSError(5)
+        port.sync(self._file)
 
     def _write(self, offset, data):
         self._file.seek(offset)
@@ -110,18 +138,10 @@ class FileFlash:
         port.sync(self._file)
 
 
-def _read_settings(path):
-    try:
-        with open(path) as file:
-            return settings.load(file.read())
-    except OSError:
-        raise SettingsError("cannot read %s" % path)
-
-
 def _make_blank(path, size):
     """Under another name first: a file of this name is whole."""
     with port.open_flash(path + ".new", "wb") as file:
-        for _ in range(size // _SECTOR):
-            file.write(b"\xff" * _SECTOR)
+        for _ in range(size // len(_BLANK)):
+            file.write(_BLANK)
         port.sync(file)
     os.rename(path + ".new", path)
