@@ -31,7 +31,12 @@ class Link(MQTTClient):
 
     def __init__(self, network, clock, broker, device, on_wait, on_message, timeout=10000):
         MQTTClient.__init__(
-            self, device.encode(), broker.host, broker.port, _bytes(broker.user), _bytes(broker.password),
+            self,
+            device.encode(),
+            broker.host,
+            broker.port,
+            _bytes(broker.user),
+            _bytes(broker.password),
             broker.keepalive,
         )
         self._network = network

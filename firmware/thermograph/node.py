@@ -109,8 +109,12 @@ class Node(Contact):
             self._log.calm()
         now = self._clock.uptime()
         return {
-            "freed": self._outbox.freed, "policy": self._policy.memory(now), "told": self._told,
-            "sample_in": self._schedule.wait(now), "retry": self._retry, "retry_in": max(0, self._retry_at - now),
+            "freed": self._outbox.freed,
+            "policy": self._policy.memory(now),
+            "told": self._told,
+            "sample_in": self._schedule.wait(now),
+            "retry": self._retry,
+            "retry_in": max(0, self._retry_at - now),
         }
 
     def restore(self, memory, slept=0):
@@ -127,8 +131,10 @@ class Node(Contact):
 
     def _greet(self):
         outbox = self._outbox
-        self._say("boot %d stream %s holds %d to %d, freed to %d" % (
-            outbox.boot, outbox.stream, outbox.first, outbox.last, outbox.freed))
+        self._say(
+            "boot %d stream %s holds %d to %d, freed to %d"
+            % (outbox.boot, outbox.stream, outbox.first, outbox.last, outbox.freed)
+        )
 
     def _serve(self, spare):
         self._tell_state()

@@ -73,7 +73,10 @@ class Batch:
         """The message's bytes; now is the uptime in ms at sending, used where there is no clock."""
         start = self._start
         text = '{"v":1,"stream":"%s","seq":%d,"t":%d,"tq":"%s"' % (
-            self._stream, start.seq, start.reading.t, start.reading.quality,
+            self._stream,
+            start.seq,
+            start.reading.t,
+            start.reading.quality,
         )
         if start.reading.quality == "none":
             text += ',"boot":%d,"now":%d' % (start.boot, now)

@@ -43,8 +43,17 @@ Header = namedtuple("Header", ("first", "stream", "counter", "base", "freed", "b
 def pack_header(first, stream, counter, base, freed, boot):
     """32 bytes."""
     data = struct.pack(
-        _HEAD, _MAGIC, _VERSION, first, stream, counter,
-        base & 0xFFFFFFFF, base >> 32, freed & 0xFFFFFFFF, freed >> 32, boot,
+        _HEAD,
+        _MAGIC,
+        _VERSION,
+        first,
+        stream,
+        counter,
+        base & 0xFFFFFFFF,
+        base >> 32,
+        freed & 0xFFFFFFFF,
+        freed >> 32,
+        boot,
     )
     return data + struct.pack("<I", crc32(data))
 

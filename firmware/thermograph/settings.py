@@ -58,7 +58,10 @@ class Settings:
 
     def __repr__(self):
         return "Settings(device=%r, broker=%r, interval=%r, %d sensors)" % (
-            self.device, self.broker, self.interval, len(self.sensors),
+            self.device,
+            self.broker,
+            self.interval,
+            len(self.sensors),
         )
 
 

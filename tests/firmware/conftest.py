@@ -5,7 +5,6 @@ import pathlib
 import sys
 
 import pytest
-
 from backend.run import micropython as interpreters
 from backend.run import umqtt
 

@@ -236,7 +236,11 @@ def test_samples_lie_on_whole_intervals_and_missed_ones_are_not_faked(umqtt_path
     sensor = Simulated(Fridge(clock), "x")
     outbox = Outbox(Nor(3), lambda size: b"\x01\x02\x03\x04", sensor.channels)
     node = Node(
-        settings, hand, clock, outbox, [sensor],
+        settings,
+        hand,
+        clock,
+        outbox,
+        [sensor],
         lambda on_wait, on_message: Link(None, clock, settings.broker, "a", on_wait, on_message),
     )
     spare = []

@@ -1,0 +1,83 @@
+"""The access point of the set-up portal. Imported only when it is opened."""
+
+import gc
+import socket
+import sys
+
+import network
+
+from ..settings import Settings
+from .buses import FOUND
+
+_AUTHENTICATION = 3  # WPA2
+
+
+def open_portal(board, on_wait):
+    """True if settings were saved. Afterwards the radio and the memory are as before."""
+    from ..portal.portal import Portal
+
+    station = network.WLAN(network.STA_IF)
+    point = network.WLAN(network.AP_IF)
+    token = "".join(["%02x" % byte for byte in board.entropy(4)])
+    try:
+        _start(point, board)
+        address = point.ifconfig()[0]
+        known, web, names = board.store.fields(), _web(address, board.ports[0]), _names(address, board.ports[1])
+        board.say("%s setup: join the Wi-Fi %s" % (board.clock.text(), board.name))
+
+        def save(fields):
+            board.store.save(fields)
+            board.files.remove(FOUND)  # the sensors are looked for anew
+
+        portal = Portal(board.name, address, station, board.clock, known, Settings, save, token, on_wait)
+        return portal.run(web, names)
+    except OSError as error:
+        board.say("%s setup failed: %s" % (board.clock.text(), error))
+        return False
+    finally:
+        for radio in (point, station):
+            try:
+                radio.active(False)
+            except OSError:
+                pass
+        forget()
+
+
+def _web(address, port):
+    """A listening socket, on the access point's address only."""
+    made = _bound(socket.SOCK_STREAM, address, port)
+    made.listen(4)
+    return made
+
+
+def _names(address, port):
+    """A socket for a name server."""
+    return _bound(socket.SOCK_DGRAM, address, port)
+
+
+def _bound(kind, address, port):
+    made = socket.socket(socket.AF_INET, kind)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(socket.getaddrinfo(address, port)[0][-1])
+    return made
+
+
+def _start(point, board):
+    point.active(True)
+    secret = board.settings.setup_password if board.settings else None
+    if secret:
+        point.config(ssid=board.name, security=_AUTHENTICATION, key=secret)
+    else:
+        point.config(ssid=board.name, security=0)
+
+
+def forget():
+    """Give the portal's memory back."""
+    package = __name__.rsplit(".", 2)[0] + ".portal"
+    for name in list(sys.modules):
+        if name in (package, __name__) or name.startswith(package + "."):
+            del sys.modules[name]
+    parent = sys.modules[package.rsplit(".", 1)[0]]
+    if hasattr(parent, "portal"):
+        del parent.portal
+    gc.collect()

@@ -1,0 +1,81 @@
+"""Certificates made for one test, and a broker that shows them."""
+
+import datetime
+import ipaddress
+import socket
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from device_bench import Mosquitto, free_port, wait_until
+
+PLAIN = serialization.NoEncryption()
+
+
+class Authority:
+    """A certificate authority; pem: what goes into broker.tls.ca."""
+
+    def __init__(self, name="Cold Chain Test CA"):
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name(name)
+        builder = _builder(self._name, self._name, self._key, -1, 100)
+        self._certificate = builder.add_extension(x509.BasicConstraints(True, None), True).sign(
+            self._key, hashes.SHA256()
+        )
+        self.pem = _pem(self._certificate)
+
+    def issue(self, path, names=("localhost", "127.0.0.1"), begin=-1, end=10):
+        """Write a server's certificate and key to path; begin and end in days from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        alternatives = [_alternative(name) for name in names]
+        builder = _builder(_name(names[0]), self._name, key, begin, end)
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, PLAIN).decode()
+        path.write_text(_pem(certificate) + secret)
+        return path
+
+
+class TlsMosquitto(Mosquitto):
+    """mosquitto with TLS on its port, and without on plain_port."""
+
+    def __init__(self, folder, certificate):
+        self._certificate = certificate
+        self.plain_port = free_port()
+        super().__init__(folder)
+
+    def start(self):
+        text = self._config.read_text()
+        if "certfile" not in text:
+            more = "certfile %s\nkeyfile %s\nlistener %d 127.0.0.1\n"
+            self._config.write_text(text + more % (self._certificate, self._certificate, self.plain_port))
+        super().start()
+        wait_until(self._answers_plainly)
+
+    def _answers_plainly(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.plain_port)) == 0
+
+
+def _name(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _alternative(name):
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _builder(subject, issuer, key, begin, end):
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    return builder.not_valid_before(now + datetime.timedelta(begin)).not_valid_after(now + datetime.timedelta(end))
+
+
+def _pem(certificate):
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()

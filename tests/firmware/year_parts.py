@@ -1,0 +1,161 @@
+"""What year.py's device is made of, and the far side: flash, sensor, the truth about what was sampled, a backend."""
+
+from array import array
+
+from backend.coverage import Coverage
+from backend.reading import State, Status, Telemetry, parse
+from thermograph.outbox import Outbox
+
+from nor import Random, torn
+from virtual import STREAM, PowerGone
+
+TOPIC = "thermograph/v1/fridge-1/"
+
+
+class Flash:
+    """NOR flash in memory, as nor.Nor, but fast; fuse: steps until the power goes."""
+
+    def __init__(self, sectors, seed):
+        self.size = sectors * 4096
+        self.cells = bytearray(b"\xff" * self.size)
+        self.fuse = None
+        self.mode = "after"
+        self.random = Random(seed)
+
+    def read(self, offset, buffer):
+        buffer[:] = self.cells[offset : offset + len(buffer)]
+
+    def program(self, offset, data):
+        old, new = bytes(self.cells[offset : offset + len(data)]), bytes(data)
+        wanted = int.from_bytes(new, "little")
+        assert int.from_bytes(old, "little") & wanted == wanted, "program would have to set bits"
+        self._write(offset, old, new)
+
+    def erase(self, sector):
+        offset = sector * 4096
+        self._write(offset, bytes(self.cells[offset : offset + 4096]), b"\xff" * 4096)
+
+    def _write(self, offset, old, new):
+        if self.fuse is None:
+            self.cells[offset : offset + len(new)] = new
+        elif self.fuse > 0:
+            self.fuse -= 1
+            self.cells[offset : offset + len(new)] = new
+        else:
+            self.fuse = None
+            self.cells[offset : offset + len(new)] = torn(self.mode, old, new, self.random)
+            raise PowerGone
+
+
+class Truth:
+    """What was really sampled, by seq: value (float32; NaN is a fault), true time, and whether append returned."""
+
+    def __init__(self):
+        self.value = array("f", [0])
+        self.time = array("q", [0])
+        self.told = array("q", [0])  # the time that the device gave; -1 where it had no clock
+        self.kept = bytearray(1)
+
+    def note(self, seq, now, reading):
+        while len(self.kept) <= seq:
+            for column, blank in ((self.value, 0.0), (self.time, 0), (self.told, 0), (self.kept, 0)):
+                column.append(blank)
+        assert not self.kept[seq], f"seq {seq} is used twice"
+        self.value[seq] = float("nan") if reading.value is None else reading.value
+        self.time[seq] = now
+        self.told[seq] = -1 if reading.quality == "none" else reading.t
+
+
+class Witness(Outbox):
+    """The real Outbox, watched."""
+
+    def __init__(self, flash, channels, truth, world):
+        self._truth, self._world = truth, world
+        Outbox.__init__(self, flash, lambda size: STREAM, channels)
+
+    def append(self, reading):
+        self._truth.note(self.last + 1, self._world.now, reading)
+        seq = Outbox.append(self, reading)
+        if seq >= len(self._truth.kept) or self._truth.time[seq] != self._world.now:
+            self._truth.note(seq, self._world.now, reading)  # it took the next slot: the first was burnt
+        self._truth.kept[seq] = 1
+        return seq
+
+
+class Thermometer:
+    """Two steps of so many ms; one in fifty reads is a fault."""
+
+    channels = [("28ff641e8216c3a1", "Cel")]  # noqa: RUF012  as a driver has it
+
+    def __init__(self, chance, ready):
+        self._chance = chance
+        self._ready = ready
+
+    def start(self):
+        return self._ready
+
+    def read(self):
+        number = self._chance(1 << 24)
+        return [(None, "crc")] if number % 50 == 0 else [(number / (1 << 18), None)]
+
+
+class Backend:
+    """Reads, keeps the books, acks: what ingest does, by ingest's own rules. asleep: messages stay in the broker."""
+
+    def __init__(self, world, broker):
+        self._world, self._broker = world, broker
+        self.coverage = Coverage([], 0)
+        self.value = {}
+        self.time = {}
+        self.estimated = set()
+        self.queue = []
+        self.asleep = False
+        self.states = 0
+        self.backups = [(0, [])]
+
+    def publish(self, leaf, payload):
+        """The broker has acknowledged it: that promises nothing."""
+        self.queue.append((leaf, payload))
+        if not self.asleep:
+            self.wake()
+
+    def wake(self):
+        self.asleep = False
+        acked = False
+        for leaf, payload in self.queue:
+            message = parse(TOPIC + leaf, payload, self._world.now)
+            if isinstance(message, (State, Status)):
+                self.states += isinstance(message, State)
+                continue
+            self._store(message)
+            acked = True
+        self.queue.clear()
+        if acked:
+            self.ack()
+
+    def ack(self):
+        ack = b'{"stream":"9f3a1c02","seq":%d}' % self.coverage.position
+        self._broker.send("ack", ack, retain=True)
+
+    def _store(self, message):
+        if not isinstance(message, Telemetry):
+            self.coverage.claim(message.first, message.last, message.cause)
+            return
+        for first, last in self.coverage.claim(message.first, message.last):
+            for one in message.readings[first - message.first : last - message.first + 1]:
+                assert one.seq not in self.value, f"seq {one.seq} is stored twice"
+                self.value[one.seq], self.time[one.seq] = one.value, one.t
+                if one.tq == "estimated":
+                    self.estimated.add(one.seq)
+
+    def back_up(self):
+        self.backups.append((self.coverage.position, list(self.coverage.runs)))
+
+    def restore(self):
+        """From the newest backup: what came after it is forgotten."""
+        position, runs = self.backups[-1]
+        self.coverage = Coverage([run for run in runs if run.first <= position], position)
+        for seq in [seq for seq in self.value if seq > position]:
+            del self.value[seq], self.time[seq]
+            self.estimated.discard(seq)
+        self.ack()
