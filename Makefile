@@ -23,7 +23,7 @@ run:
 test:
 	@$(PYTHON) -m tools setup --for test
 	@$(VENV_PYTHON) -m tools check
-	@exec $(VENV_PYTHON) -m pytest -n $(WORKERS) -ra --durations=10 $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest -n $(WORKERS) --dist worksteal -ra --durations=10 $(ARGS)
 
 check:
 	@$(PYTHON) -m tools setup --for test
