@@ -1,8 +1,6 @@
 """What tests share: PostgreSQL, and a migrated database on it and on SQLite."""
 
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +13,8 @@ from tests.servers import Postgres, program
 def postgres():
     if not program("postgres"):
         pytest.skip("PostgreSQL is not installed: python -m tools setup --for test")
-    # Not pytest's folder: that is for its owner only, and the server does not run as root.
-    with tempfile.TemporaryDirectory(prefix="thermograph-postgres-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        server = Postgres(Path(folder) / "server")
-        server.start()
+    with Postgres.running() as server:
         yield server
-        server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -12,8 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -159,6 +160,19 @@ class Postgres(Server):
         self._end(signal.SIGINT)
 
     close = stop
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator["Postgres"]:
+        """One in a folder of its own. Not in pytest's: that is for its owner only, and the server is not root."""
+        with tempfile.TemporaryDirectory(prefix="thermograph-postgres-", ignore_cleanup_errors=True) as folder:
+            Path(folder).chmod(0o755)
+            server = cls(Path(folder) / "server")
+            server.start()
+            try:
+                yield server
+            finally:
+                server.close()
 
     def url(self, name: str = "postgres") -> str:
         return f"postgresql+psycopg://thermograph@127.0.0.1:{self.port}/{name}"

@@ -183,15 +183,17 @@ def test_many_streams_leave_room_for_pages(web, rows, channel):
         wait_for(lambda reader=reader: 7.0 in reader.values(), "the reading in every stream")
 
 
-def test_a_stream_outlives_its_database(tmp_path):
+@pytest.fixture
+def mortal():
+    """A PostgreSQL that the test may kill."""
     if not program("postgres"):
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    # pytest's folders are for their owner only; the server's user must pass through them.
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    postgres = Postgres(tmp_path / "postgres")
-    postgres.start()
-    url = postgres.new_database("live")
+        pytest.skip("PostgreSQL is not installed: python -m tools setup --for test")
+    with Postgres.running() as server:
+        yield server
+
+
+def test_a_stream_outlives_its_database(tmp_path, mortal):
+    url = mortal.new_database("live")
     database = Database(url)
     database.migrate()
     rows = Rows(database)
@@ -202,9 +204,9 @@ def test_a_stream_outlives_its_database(tmp_path):
     try:
         reader = Reader(web.port)
         wait_for(reader.changes, "first state")
-        postgres.kill()
+        mortal.kill()
         wait_for(lambda: reader.hears("database"), "word that the database is away")
-        postgres.start()
+        mortal.start()
         wait_for(lambda: reader.events[-1][1:] and reader.events[-1][2].get("available") is True, "word of its return")
         rows.readings(channel, [(now(), 3.0)])
         wait_for(lambda: 3.0 in reader.values(), "the reading after it")
@@ -212,7 +214,6 @@ def test_a_stream_outlives_its_database(tmp_path):
     finally:
         web.close()
         database.close()
-        postgres.close()
 
 
 def test_tables_of_another_release_are_refused(tmp_path):

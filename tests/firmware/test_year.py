@@ -29,7 +29,7 @@ class Forgetful(year_parts.Backend):
     """Acks what it has not stored."""
 
     def _store(self, message):
-        if isinstance(message, year_parts.Telemetry) and message.first % 997 == 0:
+        if isinstance(message, year_parts.Telemetry) and message.first <= 5000 <= message.last:
             self.coverage.claim(message.first, message.last)
         else:
             super()._store(message)
