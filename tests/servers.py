@@ -20,13 +20,9 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
+from tests.ports import free_port
+
 PATIENCE = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:

@@ -8,7 +8,8 @@ from backend.errors import NotFound, ObjectStoreUnavailable
 from backend.objects import ObjectStore, StoredObject
 from backend.settings import Settings
 from tests.end_to_end.world import KEY, SECRET, SeaweedFS
-from tests.servers import MotoS3, free_port
+from tests.ports import free_port
+from tests.servers import MotoS3
 
 
 @pytest.fixture(scope="module", params=[MotoS3, SeaweedFS])

@@ -16,7 +16,8 @@ from backend.run.credentials import Credentials
 from backend.run.layout import Layout
 from backend.settings import Secret
 from tests.backend.run_helpers import free_block
-from tests.servers import free_port, wait_for
+from tests.ports import free_port
+from tests.servers import wait_for
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from backend.errors import PortBusy, ServiceFailed, SettingsError
 from backend.run import broker, leash, lock, micropython, ports, private
 from backend.run.child import LOG_LIMIT, BoundedLog, inherited_environment
 from backend.run.credentials import Credentials
-from tests.servers import free_port, wait_for
+from tests.ports import free_port
+from tests.servers import wait_for
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,8 +21,9 @@ from backend.objects import ObjectStore
 from backend.parquet import ArchivedReading, decode
 from backend.run import micropython, umqtt
 from backend.settings import Settings
+from tests.ports import free_port
 from tests.proxy import Proxy
-from tests.servers import Mosquitto, Server, free_port, program, wait_for
+from tests.servers import Mosquitto, Server, program, wait_for
 
 ROOT = Path(__file__).parents[2]
 SAMPLED = re.compile(r"^(\S+) sample .* seq (\d+)$", re.MULTILINE)

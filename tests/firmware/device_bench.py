@@ -11,6 +11,7 @@ import threading
 import time
 
 import paho.mqtt.client as mqtt
+from tests.ports import free_port
 
 HERE = pathlib.Path(__file__).parent
 REPO = HERE.parent.parent
@@ -26,12 +27,6 @@ def wait_until(condition, seconds=10):
             return value
         assert time.monotonic() < end, "not within %s s: %r" % (seconds, value)
         time.sleep(0.01)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Mosquitto:

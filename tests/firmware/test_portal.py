@@ -14,10 +14,11 @@ import time
 import urllib.parse
 
 import pytest
+from tests.ports import free_port
 
 import checks_portal
 from checks import FIRMWARE, names, run
-from device_bench import HERE, Backend, free_port, wait_until
+from device_bench import HERE, Backend, wait_until
 
 GOOD = {"network": "Home", "password": "goat cheese", "host": "127.0.0.1", "user": "fridge", "secret": "cold-secret",
         "device": "fridge-1"}  # fmt: skip

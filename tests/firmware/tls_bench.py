@@ -8,8 +8,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.ports import free_port
 
-from device_bench import Mosquitto, free_port, wait_until
+from device_bench import Mosquitto, wait_until
 
 PLAIN = serialization.NoEncryption()
 
