@@ -152,10 +152,19 @@ def test_an_object_survives_kill_9_of_the_s3_server(tmp_path, started):
     first.kill()
 
     started(service)
-    assert s3.get_object(Bucket="thermograph", Key="readings/a")["Body"].read() == b"x" * 100_000
+    # Its S3 side answers a moment before its volume has come back, with 500 till then, which clients try again.
+    wait_for(lambda: _gets(s3, "readings/a") == b"x" * 100_000, "object")
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         client(port, credentials.s3_key, "guessed").list_buckets()
     assert probes.http_answers(port, "/healthz")
+
+
+def _gets(s3, key):
+    try:
+        return s3.get_object(Bucket="thermograph", Key=key)["Body"].read()
+    except ClientError as error:
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 500, error
+        return None
 
 
 def _creates_bucket(s3):
