@@ -4,6 +4,7 @@
     ├── SettingsError            a setting is missing or wrong
     ├── MessageRejected          a device's message cannot be taken as a reading
     ├── NotFound                 a device, channel or object that does not exist
+    ├── AlreadyThere             something that would have been overwritten
     ├── PortBusy                 a port that a service needs is taken
     ├── ServiceFailed            an embedded service did not start, or ended by itself
     ├── Unavailable              something outside did not answer; trying again may help
@@ -51,6 +52,11 @@ class MessageRejected(ThermographError):
 class NotFound(ThermographError):
     status = 404
     exit_code = 66
+
+
+class AlreadyThere(ThermographError):
+    status = 409
+    exit_code = 73
 
 
 class PortBusy(ThermographError):

@@ -1,26 +1,13 @@
-"""The group of commands. A command NAME is the click command `NAME` in tools/NAME.py, imported when it is asked for."""
-
-import importlib
+"""The group of commands."""
 
 import click
 
-from backend.command_group import CommandGroup
+from backend.command_group import LazyGroup
 
-NAMES = ("setup", "check", "verify", "bench", "mpy")
-
-
-class Commands(CommandGroup):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(NAMES)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in NAMES:
-            return None
-        command: click.Command = getattr(importlib.import_module(f".{name}", __package__), name)
-        return command
+NAMES = ("setup", "check", "verify", "bench", "mpy", "buckets", "upload", "download")
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup, package=__package__, names=NAMES)
 def tools() -> None:
     """Thermograph's tools.
 

@@ -1,0 +1,1 @@
+"""What the commands that speak to S3 share: where (place), how (connection), and moving a file (upload, download)."""
