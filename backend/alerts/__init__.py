@@ -1,0 +1,1 @@
+"""Alerts: rules over channels, and the episodes that they make. README.md says what holds."""

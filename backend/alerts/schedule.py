@@ -1,0 +1,54 @@
+"""When a rule is in force: hours of the week in a time zone. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from ..errors import SettingsError
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """zone: an IANA name. days: 0 is Monday. start, end: minutes of the local day; end <= start runs past midnight."""
+
+    zone: str
+    days: tuple[int, ...]
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError):
+            raise SettingsError(f"There is no time zone {self.zone!r}.", "Name one like Europe/Berlin.") from None
+        if not self.days or not set(self.days) <= set(range(7)):
+            raise SettingsError("A schedule needs at least one day of the week.", f"Days are {', '.join(DAYS)}.")
+        if not (0 <= self.start < 1440 and 0 <= self.end <= 1440):
+            raise SettingsError("A schedule's hours lie between 00:00 and 24:00.", "Write them as 08:00 and 18:30.")
+
+    def spans(self, since: int, until: int) -> Iterator[tuple[int, int]]:
+        """The spans in force between two Unix times in ms, in order, disjoint, cut at both ends."""
+        zone = ZoneInfo(self.zone)
+        day = datetime.fromtimestamp(since / 1000, zone).date() - timedelta(days=1)
+        last = datetime.fromtimestamp(until / 1000, zone).date()
+        reached = since
+        while day <= last:
+            if day.weekday() in self.days:
+                length = (self.end - self.start) % 1440 or 1440
+                first = _unix_ms(day, self.start, zone)
+                # Hours of the wall clock, also on the day that the clock is changed.
+                end_minute = self.start + length
+                end = _unix_ms(day + timedelta(days=end_minute // 1440), end_minute % 1440, zone)
+                first, end = max(first, reached), min(end, until)
+                if first < end:
+                    yield first, end
+                    reached = end
+            day += timedelta(days=1)
+
+
+def _unix_ms(day: date, minute: int, zone: ZoneInfo) -> int:
+    local = datetime.combine(day, time(minute // 60, minute % 60), zone)
+    return int(local.astimezone(UTC).timestamp() * 1000)
