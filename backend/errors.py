@@ -11,6 +11,7 @@
     │   ├── DatabaseUnavailable
     │   ├── BrokerUnavailable
     │   └── ObjectStoreUnavailable
+    ├── DeliveryFailed           a mail or a webhook did not get through
     └── VerificationFailed       the archive and the database disagree
 
 Each class carries the HTTP status that the API answers with and the exit code that a command ends with
@@ -82,6 +83,17 @@ class BrokerUnavailable(Unavailable):
 
 class ObjectStoreUnavailable(Unavailable):
     pass
+
+
+class DeliveryFailed(ThermographError):
+    """lasting: the same again would be refused again."""
+
+    status = 502
+    exit_code = 69
+
+    def __init__(self, message: str, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class VerificationFailed(ThermographError):

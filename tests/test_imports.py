@@ -13,7 +13,7 @@ FIRMWARE = ROOT / "firmware" / "thermograph"
 BACKEND_ROWS = [
     {"errors", "settings", "reading", "coverage", "command_group"},
     {"models", "database", "bus", "objects", "parquet"},
-    {"commit", "ledger", "archive", "calibration", "alerts"},
+    {"commit", "ledger", "archive", "calibration", "alerts", "notify"},
     {"ingest", "verify", "queries"},
     {"api"},
     {"web"},
