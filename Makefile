@@ -11,7 +11,7 @@ ARGS ?=
 # Tests at once. Most of them wait for outages to end, so there are more than cores.
 WORKERS ?= 3
 
-.PHONY: help run test check clean
+.PHONY: help run test nightly check clean
 
 help:
 	@sed -n '2,6s/^# \{0,1\}//p' Makefile
@@ -24,6 +24,16 @@ test:
 	@$(PYTHON) -m tools setup --for test
 	@$(VENV_PYTHON) -m tools check
 	@exec $(VENV_PYTHON) -m pytest -n $(WORKERS) --dist worksteal -ra --durations=10 $(ARGS)
+
+# The long forms of what `make test` does in small; last a thousand years in the life of a device, which, cut off, go on
+# where they were. The seeds that fail are printed.
+nightly:
+	@$(PYTHON) -m tools setup --for test
+	@$(VENV_PYTHON) -m tools bench kills
+	@$(VENV_PYTHON) -m tools bench bugs
+	@$(VENV_PYTHON) -m tools bench crash
+	@$(VENV_PYTHON) -m tools bench fuzz
+	@exec $(VENV_PYTHON) tests/firmware/year.py --seeds 1000 --processes 2 --record var/nightly/years $(ARGS)
 
 check:
 	@$(PYTHON) -m tools setup --for test

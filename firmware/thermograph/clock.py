@@ -32,8 +32,9 @@ class Clock:
     def uptime(self):
         """ms since start; only grows. To be asked more often than ticks_ms wraps (6 days on ESP32)."""
         ticks = self._time.ticks_ms()
-        self._uptime += max(0, self._time.ticks_diff(ticks, self._ticks))
-        self._ticks = ticks
+        if ticks != self._ticks:
+            self._uptime += max(0, self._time.ticks_diff(ticks, self._ticks))
+            self._ticks = ticks
         return self._uptime
 
     def now(self):

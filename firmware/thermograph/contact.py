@@ -220,9 +220,8 @@ class Contact:
                 self._log.calm()
             self._restart_now(self._restart)
         limit = self._settings.restart_after * 1000
-        dated = self._clock.now()[1] != "none"  # a start would end the uptime that dates the others
-        if limit and now - self._contact_at >= limit and dated:
-            self._restart_now("no broker for %d s" % (limit // 1000))
+        if limit and now - self._contact_at >= limit and self._clock.now()[1] != "none":
+            self._restart_now("no broker for %d s" % (limit // 1000))  # without a clock it would end what dates others
         if self.safe and now - self._started >= _QUIET:
             self._log.calm(_LAST_CHANCE)
             self._restart_now("safe mode was quiet")

@@ -31,9 +31,10 @@ class Node(Contact):
 
     def tick(self):
         """Sample if it is time; the ms until there is something to do again. The Link calls this while it waits."""
-        self._board.watch()
+        board, schedule = self._board, self._schedule
+        board.watch()
         now = self._clock.uptime()
-        if self._schedule.due(now):
+        if schedule.due(now):
             self._sample()
         spare = None
         if self._sampler.busy:
@@ -41,9 +42,9 @@ class Node(Contact):
             now = self._clock.uptime()
             if spare is None:
                 self._sampled_at = now
-        if now - self._sampled_at < self._schedule.interval + _OVERDUE:
-            self._board.feed()
-        wait = self._schedule.wait(now)
+        if now - self._sampled_at < schedule.interval + _OVERDUE:
+            board.feed()
+        wait = schedule.wait(now)
         return wait if spare is None else min(wait, spare)
 
     def sample_now(self):

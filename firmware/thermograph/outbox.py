@@ -118,7 +118,7 @@ class Outbox:
         """The items from seq to the end of one sector, which is where the next readable sector begins."""
         end = after.base if after else self.last + 1
         stop = min(end, head.base + SLOTS - head.first)
-        table = self._read_table(head)
+        table = self._table if head is self._head else self._read_table(head)
         lost, boot = seq, self._boot_before(head, table, seq)
         for here in range(seq, stop):
             slot = head.first + here - head.base

@@ -18,7 +18,7 @@ POWER_CUT = "power-cut"
 BACKEND_LOST = "backend-lost"
 
 MESSAGE_LIMIT = 1024
-SEQ_LIMIT = 1 << 48
+SEQ_LIMIT = 1 << 40  # the backend takes no larger one
 _ACK_LIMIT = 128  # an ack is about 40 bytes; a longer one is not parsed, so it cannot nest deeply either
 
 # t: Unix ms UTC, or uptime in ms if quality is "none". Exactly one of value and fault is None.
@@ -37,6 +37,7 @@ class Batch:
         self._limit = limit
         self._start = kept
         self._channels = []
+        self._names = []  # the same as JSON
         self._rows = []
         self._size = 0
         self.last = kept.seq - 1
@@ -48,14 +49,15 @@ class Batch:
             return False
         reading = kept.reading
         channel = (reading.sensor, reading.unit)
-        known = channel in self._channels
-        index = self._channels.index(channel) if known else len(self._channels)
+        name = None if channel in self._channels else _dumps(channel)
+        index = self._channels.index(channel) if name is None else len(self._channels)
         row = _row(reading.t - self._start.reading.t, index, reading)
-        size = len(row) + 1 + (0 if known else len(json.dumps(channel)) + 1)
+        size = len(row) + 1 + (0 if name is None else len(name) + 1)
         if self._rows and self._size + size > self._limit - 160:  # 160: the longest head, now and boot included
             return False
-        if not known:
+        if name is not None:
             self._channels.append(channel)
+            self._names.append(name)
         self._rows.append(row)
         self._size += size
         self.last = kept.seq
@@ -80,7 +82,7 @@ class Batch:
         )
         if start.reading.quality == "none":
             text += ',"boot":%d,"now":%d' % (start.boot, now)
-        text += ',"ch":%s,"r":[%s]}' % (_dumps(self._channels), ",".join(self._rows))
+        text += ',"ch":[%s],"r":[%s]}' % (",".join(self._names), ",".join(self._rows))
         return text.encode()
 
 
@@ -112,7 +114,7 @@ def ack(payload):
     if not isinstance(message, dict):
         return None
     stream, seq = message.get("stream"), message.get("seq")
-    if type(seq) is not int or not 0 <= seq < SEQ_LIMIT:  # type(): True is an instance of CPython's int
+    if type(seq) is not int or not 0 <= seq <= SEQ_LIMIT:  # type(): True is an instance of CPython's int
         return None
     if not isinstance(stream, str) or len(stream) != 8 or any(c not in "0123456789abcdef" for c in stream):
         return None
@@ -122,8 +124,8 @@ def ack(payload):
 def shortest(value):
     """The shortest decimal text that reads back as the same float32; |value| <= 1e30."""
     exact = struct.pack("<f", value)
-    for digits in range(4, 9):
-        text = "%.*g" % (digits, value)
+    for form in ("%.6g", "%.7g", "%.8g"):  # what fits into fewer digits is the same text: %g leaves zeros out
+        text = form % value
         if struct.pack("<f", float(text)) == exact:
             return text
     return "%.9g" % value

@@ -21,15 +21,13 @@ class Sampler:
         self.busy = False
         self._turn = 0
         self._ready_at = 0
-        self._times = []
-        self._heard = []
+        self._round = []  # [sensor, its time, what it told]
 
     def begin(self):
         """Start a round. The time of a reading is that of its sensor's first start."""
         self.busy = True
         self._turn = 0
-        self._times = []
-        self._heard = [[] for sensor in self._sensors]
+        self._round = [[sensor, None, []] for sensor in self._sensors]
         self._start()
 
     def step(self, now):
@@ -37,7 +35,7 @@ class Sampler:
         while self.busy:
             if now < self._ready_at:
                 return self._ready_at - now
-            for sensor, heard in zip(self._sensors, self._heard):
+            for sensor, _, heard in self._round:
                 heard.append(self._read(sensor))
             self._turn += 1
             if self._turn < self.oversample:
@@ -49,11 +47,11 @@ class Sampler:
 
     def _start(self):
         longest = 0
-        for sensor in self._sensors:
+        for asked in self._round:
             if self._turn == 0:
-                self._times.append(self._clock.now())
+                asked[1] = self._clock.now()
             try:
-                longest = max(longest, sensor.start())
+                longest = max(longest, asked[0].start())
             except Exception as error:
                 self._on_error(error)
         self._ready_at = self._clock.uptime() + longest if longest else 0
@@ -67,7 +65,7 @@ class Sampler:
 
     def _finish(self):
         self.busy = False
-        for sensor, (t, quality), heard in zip(self._sensors, self._times, self._heard):
+        for sensor, (t, quality), heard in self._round:
             for index, (name, unit) in enumerate(sensor.channels):
                 value, fault = median([values[index] for values in heard])
                 self._keep(Reading(t, quality, name, unit, value, fault))

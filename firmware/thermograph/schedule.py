@@ -46,7 +46,7 @@ class Schedule:
 
     def wait(self, now):
         """ms until the next slot."""
-        return max(0, self._at - now)
+        return self._at - now if self._at > now else 0
 
     def _align(self, now):
         self._look_at = now + _LOOK

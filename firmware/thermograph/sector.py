@@ -32,7 +32,9 @@ BOOT_SPAN = 256  # a record's boot is one byte
 _MAGIC = b"TG"
 _VERSION = 1
 _HEAD = "<2sBB4sIIHIHI"
-_BODY = "<BBIH"
+_VALUE = "<BBIHf"
+_FAULT = "<BBIHI"
+_RECORD = "<BBIHfI"
 _BLANK = b"\xff" * SLOT
 
 # first: slot of the first record; counter: grows by one a sector, its remainder is the sector's index;
@@ -96,33 +98,29 @@ def first_slot(table):
 def pack_record(header, slot, boot, channel, reading):
     """16 bytes."""
     kind = QUALITIES.index(reading.quality) | channel << 3
-    if reading.fault is None:
-        value = struct.pack("<f", reading.value)
-    else:
+    form, value = _VALUE, reading.value
+    if reading.fault is not None:
         kind |= 4
-        value = struct.pack("<I", FAULTS.index(reading.fault))
-    data = struct.pack(_BODY, boot - header.boot, kind, reading.t & 0xFFFFFFFF, reading.t >> 32) + value
+        form, value = _FAULT, FAULTS.index(reading.fault)
+    data = struct.pack(form, boot - header.boot, kind, reading.t & 0xFFFFFFFF, reading.t >> 32, value)
     return data + struct.pack("<I", crc32(data, header.crc ^ slot))
 
 
 def unpack_record(data, header, slot, channels):
     """The Kept of 16 bytes, or None if they are torn, rotten or blank."""
-    (crc,) = struct.unpack_from("<I", data, SLOT - 4)
+    boot, kind, low, high, value, crc = struct.unpack(_RECORD, data)
     if crc32(memoryview(data)[: SLOT - 4], header.crc ^ slot) != crc:
         return None
-    boot, kind, low, high = struct.unpack_from(_BODY, data, 0)
     if channels is None or kind >> 3 >= len(channels):
         return None
     sensor, unit = channels[kind >> 3]
-    value = fault = None
+    fault = None
     if kind & 4:
-        fault = FAULTS[struct.unpack_from("<I", data, 8)[0]]
-    else:
-        (value,) = struct.unpack_from("<f", data, 8)
+        value, fault = None, FAULTS[data[8]]
     reading = Reading(low | high << 32, QUALITIES[kind & 3], sensor, unit, value, fault)
     return Kept(header.base + slot - header.first, header.boot + boot, reading)
 
 
 def is_blank(data):
     """True if these bytes, a whole number of slots, are as erased."""
-    return bytes(data) == (_BLANK if len(data) == SLOT else b"\xff" * len(data))
+    return data == (_BLANK if len(data) == SLOT else b"\xff" * len(data))

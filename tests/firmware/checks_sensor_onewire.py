@@ -4,7 +4,8 @@ from thermograph.sensors import rom
 from thermograph.sensors.crc import crc8
 from thermograph.sensors.ds18b20 import DS18B20
 
-from sensor_buses import Clock, NoisyWire, Random, Thermometer, Wire, is_sound, maxim_crc, rom_of
+from sensor_buses import Clock, Random, Thermometer, Wire, is_sound, maxim_crc, rom_of
+from sensor_noise import NoisyWire
 
 ROM = rom_of("28ff641e8216c3")
 # Datasheet, table 1.

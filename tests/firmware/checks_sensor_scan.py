@@ -8,8 +8,6 @@ from sensor_buses import (
     I2C,
     Bosch,
     Clock,
-    NoisyI2C,
-    NoisyWire,
     OneShot,
     Random,
     Sensirion,
@@ -18,6 +16,7 @@ from sensor_buses import (
     Words,
     rom_of,
 )
+from sensor_noise import NoisyI2C, NoisyWire
 
 ROM = "28ff641e8216c328"
 

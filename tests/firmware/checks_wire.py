@@ -78,8 +78,10 @@ def check_malformed_acks_are_none():
         b'{"stream":"9f3a1c02","seq":null}',
         b'{"stream":"9f3a1c02","seq":281474976710656}',
         b"[" * 100,
+        b'{"stream":"9f3a1c02","seq":1099511627777}',
     ):
         assert reading.ack(payload) is None, payload
+    assert reading.ack(b'{"stream":"9f3a1c02","seq":1099511627776}') == ("9f3a1c02", 1 << 40)
 
 
 def check_messages_stay_under_1_kib():

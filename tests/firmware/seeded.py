@@ -1,38 +1,20 @@
-"""Seeded bugs: seeded_bugs/NAME.bug has a sentence, the file, the test that finds it, and old and new texts."""
+"""Seeded bugs of the firmware: seeded_bugs/NAME.bug, each found by the check that it names (tests/seeded.py)."""
 
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
-from collections import namedtuple
+
+from tests.seeded import plant, read  # noqa: F401  plant is for who loads this module
 
 HERE = pathlib.Path(__file__).parent
 FIRMWARE = HERE.parent.parent / "firmware"
-
-# changes: [(old, new)]
-Bug = namedtuple("Bug", ("name", "about", "file", "test", "changes"))
+NAME = "firmware"
 
 
 def bugs():
-    return [parse(path) for path in sorted((HERE / "seeded_bugs").glob("*.bug"))]
-
-
-def parse(path):
-    head, *changes = path.read_text().split("--- old\n")
-    about, file, test = head.splitlines()
-    pairs = [change.removesuffix("\n").split("\n--- new\n") for change in changes]
-    return Bug(path.stem, about, file.removeprefix("file "), test.removeprefix("test "), pairs)
-
-
-def plant(bug, firmware):
-    """Change this copy of the firmware. A text that is not there exactly once is no bug any more: mend its file."""
-    path = firmware / bug.file
-    text = path.read_text()
-    for old, new in bug.changes:
-        assert text.count(old) == 1, "%s: in %s this is %d times: %s" % (bug.name, bug.file, text.count(old), old)
-        text = text.replace(old, new)
-    path.write_text(text)
+    return read(HERE / "seeded_bugs")
 
 
 def copy(folder):

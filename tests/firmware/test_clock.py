@@ -1,19 +1,22 @@
-"""checks_clock.py on CPython and on MicroPython; and a device that sets its clock from real time servers over UDP."""
+"""Checks of clock and sntp, on CPython and MicroPython; a device that sets its clock from time servers over UDP."""
 
 import time
 
 import pytest
 
 import checks_clock
+import checks_sntp
 from checks import names, run
 from device_bench import Backend, stop, wait_until
 from link_bench import Udp
 
 
-@pytest.mark.parametrize("name", names(checks_clock))
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in (checks_clock, checks_sntp) for name in names(module)]
+)
 @pytest.mark.parametrize("where", ["cpython", "micropython"])
-def test_clock(where, name, request):
-    run(where, checks_clock, name, request)
+def test_clock(where, module, name, request):
+    run(where, module, name, request)
 
 
 def test_a_device_without_a_clock_gets_one(device, mosquitto):
@@ -23,7 +26,7 @@ def test_a_device_without_a_clock_gets_one(device, mosquitto):
 
     def answer_late(data):
         time.sleep(1)
-        return [checks_clock.reply(data[40:48], int(time.time() * 1000) + ahead)]
+        return [checks_sntp.reply(data[40:48], int(time.time() * 1000) + ahead)]
 
     books = Backend(mosquitto.port)
     with Udp(answer_late) as one, Udp(answer_late) as two:

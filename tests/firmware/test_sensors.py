@@ -5,13 +5,22 @@ import re
 import pytest
 from thermograph.sensors.scan import kinds
 
+import checks_sensor_bosch
 import checks_sensor_i2c
+import checks_sensor_noise
 import checks_sensor_onewire
 import checks_sensor_others
 import checks_sensor_scan
 from checks import HERE, names, run
 
-MODULES = (checks_sensor_i2c, checks_sensor_onewire, checks_sensor_others, checks_sensor_scan)
+MODULES = (
+    checks_sensor_i2c,
+    checks_sensor_bosch,
+    checks_sensor_noise,
+    checks_sensor_onewire,
+    checks_sensor_others,
+    checks_sensor_scan,
+)
 SENSORS = HERE.parent.parent / "firmware" / "thermograph" / "sensors"
 
 

@@ -33,7 +33,7 @@ class World:
         self.cut_at = None
 
     def pass_by(self, ms):
-        end = self.now + max(0, ms)
+        end = self.now + ms if ms > 0 else self.now
         if self.cut_at is not None and self.cut_at <= end:
             self.now, self.cut_at = max(self.now, self.cut_at), None
             raise PowerGone()

@@ -1,5 +1,7 @@
 """A year in the life of a device, on virtual time: `python tests/firmware/year.py --seeds 1000 [--first N] [--days D]`.
 
+`make nightly` runs 1000 of them, `make test` 20.
+
 The real Node, Schedule, Outbox, Clock and Store run against a modelled board, broker and backend; the backend model
 reads messages with backend/reading.py and keeps its books with backend/coverage.py. One reading a minute, and by a
 plan made from the seed: outages from minutes to weeks, power cuts (within a program or erase, too), clock faults,
@@ -11,9 +13,9 @@ import argparse
 import json
 import multiprocessing
 import pathlib
-import struct
 import sys
 import time
+from array import array
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent.parent / "firmware"), str(HERE)]
@@ -22,9 +24,10 @@ from thermograph.node import Node  # noqa: E402
 from thermograph.settings_store import FILE  # noqa: E402
 
 from nor import MODES, Random  # noqa: E402
-from virtual import START, Board, Broker, Files, Link, PowerGone, Restarted, World, fields  # noqa: E402
-from year_parts import Backend, Flash, Thermometer, Truth, Witness  # noqa: E402
+from virtual import START, Board, Broker, Files, PowerGone, Restarted, World, fields  # noqa: E402
+from year_parts import NAN, Backend, Flash, Link, Thermometer, Truth, Witness  # noqa: E402
 from year_plan import DAY, LONG_YEAR, MINUTE, Plan  # noqa: E402
+from year_record import Record  # noqa: E402
 
 SECTORS = 56  # 13,500 readings: more than 9 days, less than the two longest outages of a year
 FEW_SECTORS = 20  # 4,500 readings: more than 3 days, the same for a short year
@@ -47,7 +50,7 @@ class Year:
         self.rtc = None  # ms by which the board's clock is wrong; None: not set
         self.lie = 0
         self.down = 0
-        self.power_on_ms = 0
+        self.off_ms = 0
         self.boots = self.cuts = 0
 
     def run(self):
@@ -88,15 +91,13 @@ class Year:
             self._step()
 
     def _step(self):
-        before = self.world.now
         try:
             self.node.step()
         except Restarted:
             self._boot()
         except PowerGone:
-            self.power_on_ms += self.world.now - before
-            return self._power_on_again()
-        self.power_on_ms += self.world.now - before
+            self._power_on_again()
+            return
         if not self._synced and self.broker.up:
             self._sync()
 
@@ -110,6 +111,7 @@ class Year:
     def _power_on_again(self):
         while True:
             off, forgets = self._dark
+            self.off_ms += off
             self.world.cut_at = self.flash.fuse = None
             self.world.now += off
             if forgets:
@@ -194,15 +196,18 @@ class Year:
         assert stored == len(backend.value)
         self.fills = self._spells_of_full_flash(coverage)
         self.stored, self.sampled = stored, sum(truth.kept)
-        wanted = self.power_on_ms / MINUTE
+        wanted = (self.world.now - START - self.off_ms) / MINUTE
         assert abs(self.sampled - wanted) <= 2 * (self.boots + self.plan.faults), (self.sampled, wanted, self.boots)
 
     def _judge_stored(self, run):
         truth, backend = self.truth, self.backend
-        for seq in range(run.first, run.last + 1):
-            sampled, value = truth.value[seq], backend.value[seq]
-            assert sampled != sampled if value is None else float32(value) == sampled, f"seq {seq} is {value}"
-            told = truth.told[seq]
+        seqs = range(run.first, run.last + 1)
+        stored = array("f", [NAN if backend.value[seq] is None else backend.value[seq] for seq in seqs])
+        sampled = truth.value[run.first : run.last + 1]
+        if stored.tobytes() != sampled.tobytes():
+            wrong = [seq for seq, a, b in zip(seqs, stored, sampled, strict=True) if a != b and (a == a or b == b)]
+            raise AssertionError(f"another value is stored for {wrong[:5]}")
+        for seq, told in zip(seqs, truth.told[run.first : run.last + 1], strict=True):
             assert told == -1 or backend.time[seq] == told, f"seq {seq} has another time"
             assert (seq in backend.estimated) == (told == -1), f"seq {seq} is estimated and was not, or was and is not"
 
@@ -227,44 +232,53 @@ class Year:
         )
 
 
-def float32(value):
-    return struct.unpack("<f", struct.pack("<f", value))[0]
-
-
 def one(task):
-    """(seed, seconds, its line, or the error's text and None)."""
+    """(seed, CPU seconds, its line or the error's text, whether it kept the promise); task: (seed, days)."""
     seed, days = task
-    start = time.monotonic()
+    start = time.process_time()
     try:
-        return seed, time.monotonic() - start, Year(seed, days).run().line(), True
+        line, good = Year(seed, days).run().line(), True
     except Exception as error:
-        return seed, time.monotonic() - start, f"seed {seed} FAILS: {type(error).__name__}: {error}", False
+        line, good = f"seed {seed} FAILS: {type(error).__name__}: {error}", False
+    return seed, time.process_time() - start, line, good
 
 
-def many(seeds, days=365, processes=None, show=print):
-    """Run them; the seeds that failed."""
+def many(seeds, days=365, processes=None, show=print, on_kept=None):
+    """Run them; the seeds that failed. show takes a line of each, on_kept the seed of each that did not fail."""
     failed = []
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for seed, _, line, good in pool.imap_unordered(one, [(seed, days) for seed in seeds]):
-            show(line)
+        for number, done in enumerate(pool.imap_unordered(one, [(seed, days) for seed in seeds]), 1):
+            seed, seconds, line, good = done
             if not good:
                 failed.append(seed)
+            elif on_kept is not None:
+                on_kept(seed)
+            show(f"[{number} of {len(seeds)}, {len(failed)} failed] {line}; {seconds:.0f} s of CPU")
     return failed
 
 
-def main():
+def main(words=None):
     parser = argparse.ArgumentParser(description="Years in the life of a device. Exit code 1 if one fails.")
     parser.add_argument("--seeds", type=int, default=20, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--days", type=int, default=365, help="length of a year")
     parser.add_argument("--processes", type=int, default=None, help="default: one a core")
-    given = parser.parse_args()
+    parser.add_argument("--record", type=pathlib.Path, help="a file to go on from if this run is cut off")
+    given = parser.parse_args(words)
     start = time.monotonic()
-    failed = many(range(given.first, given.first + given.seeds), given.days, given.processes)
-    print(f"{given.seeds - len(failed)} of {given.seeds} years kept the promise, in {time.monotonic() - start:.0f} s")
+    record = Record(given.record, given.days)
+    wanted = range(given.first, given.first + given.seeds)
+    seeds = [seed for seed in wanted if seed not in record.kept]
+    if len(seeds) < len(wanted):
+        print(f"{len(wanted) - len(seeds)} of {len(wanted)} years were lived before, says {given.record}")
+    failed = many(seeds, given.days, given.processes, lambda line: print(line, flush=True), record.add)
+    print(f"{len(wanted) - len(failed)} of {len(wanted)} years kept the promise, in {time.monotonic() - start:.0f} s")
     for seed in failed:
         print(f"again: python tests/firmware/year.py --seeds 1 --first {seed} --days {given.days}")
-    return 1 if failed else 0
+    if failed:
+        return 1
+    record.close()
+    return 0
 
 
 if __name__ == "__main__":

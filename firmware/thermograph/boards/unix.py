@@ -1,5 +1,10 @@
-"""The board that is a folder on a PC: settings.json, and outbox.bin, a file that acts as NOR flash."""
+"""The board that is a folder on a PC: settings.json, and outbox.bin, a file that acts as NOR flash.
 
+Somebody outside may put a file drive.json there: {"celsius": 21.5, "add": -2, "fault": "crc", "wifi": false} drives
+the simulated sensors (sensors/simulated.py) and takes the network away.
+"""
+
+import json
 import os
 import sys
 import time
@@ -17,6 +22,7 @@ else:
     from . import cpython as port
 
 _SECTOR = 4096
+_DRIVE = "drive.json"
 _BLANK = b"\xff" * 256
 
 
@@ -32,7 +38,8 @@ class Unix:
         self.settings = self.store.load()
         self.clock = Clock(port.Time, self.settings.clock)
         self.flash = FileFlash(folder + "/outbox.bin", self.settings.outbox_size)
-        self.network = Network(self.clock, self.entropy, getattr(self.settings, "dns", ()))
+        servers = getattr(self.settings, "dns", ())
+        self.network = Network(self.clock, self.entropy, servers, joined=self._joined)
         self._sntp = self._time_servers(getattr(self.settings, "ntp", None))
 
     @property
@@ -45,8 +52,19 @@ class Unix:
     def _sensor(self, fields):
         if fields["kind"] != "simulated":
             raise SettingsError("sensors: this board has no %s" % fields["kind"])
-        fridge = Fridge(self.clock, fields.get("seed", 1), fields.get("faults", 0))
+        fridge = Fridge(self.clock, fields.get("seed", 1), fields.get("faults", 0), self._drive)
         return Simulated(fridge, fields["id"])
+
+    def _drive(self):
+        """drive.json as it is now; empty if there is none that can be read."""
+        try:
+            found = json.loads(self.files.read(_DRIVE) or "{}")
+            return found if isinstance(found, dict) else {}
+        except (OSError, ValueError):
+            return {}
+
+    def _joined(self):
+        return self._drive().get("wifi", True)
 
     def _time_servers(self, servers):
         """None unless the settings name some: the clock of a PC is kept by its system."""

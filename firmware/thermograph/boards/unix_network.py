@@ -5,10 +5,13 @@ from .sockets import Sockets
 
 
 class Network(Sockets):
-    """name_servers: texts "IP" or "IP:PORT"; empty: those of /etc/resolv.conf."""
+    """name_servers: texts "IP" or "IP:PORT"; empty: those of /etc/resolv.conf. joined(): whether there is a network."""
 
-    def __init__(self, clock, entropy, name_servers=(), folder="/etc"):
+    trouble = "the network is switched off"
+
+    def __init__(self, clock, entropy, name_servers=(), folder="/etc", joined=lambda: True):
         self._folder = folder
+        self.up = joined
         super().__init__(clock, entropy, lambda: list(name_servers) or self._system_servers())
 
     def known(self, host):
