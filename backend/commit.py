@@ -1,26 +1,30 @@
-"""One transaction's worth of messages into SQL: devices, streams, spans, readings, newest, rejected.
+"""One transaction's worth of messages into SQL: devices, streams, spans, readings, newest, rollups, rejected.
 
 Whatever happens in between, either all of it is there or nothing: the caller acknowledges only after the commit.
 """
 
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from . import failpoints, rollup
+from .bulk import Bulk, names
 from .bus import Message
 from .coverage import Coverage, Run
-from .database import add_missing, upsert
+from .database import add_missing
 from .errors import MessageRejected
-from .models import Channel, Device, Newest, Progress, Reading, Rejected, Span, Stream
-from .reading import TOPIC, State, Status, Telemetry, ToldGap, parse
+from .models import Channel, Device, Newest, Progress, Rejected, Span, Stream
+from .reading import Meaning, Parser, Source, State, Status, Telemetry, ToldGap, split
 
 KEPT_BYTES = 4096
 # Each run that lies ahead of its turn is a row to keep: past this many, the device sends it again in order.
 MAX_ISLANDS = 64
 
-Meaning = Telemetry | ToldGap | State | Status
+# A row of models.Reading: stream_id, seq, channel_id, t, tq, value, fault, received.
+Row = tuple[int, int, int, int, str, float | None, str | None, int]
 
 
 @dataclass(frozen=True)
@@ -39,46 +43,103 @@ class Committed:
     rejected: int
 
 
-@dataclass
 class _Account:
     """A stream's row and spans while the transaction runs."""
 
-    id: int
-    sampled: int
-    coverage: Coverage
+    __slots__ = ("before", "coverage", "id", "sampled")
+
+    def __init__(self, id: int, sampled: int, coverage: Coverage) -> None:
+        self.id = id
+        self.sampled = sampled
+        self.coverage = coverage
+        self.before = (sampled, coverage.position)
 
 
-def understand(message: Message) -> Meaning | MessageRejected:
-    """What the message says, or why it can't be taken."""
-    if message.size != len(message.payload):
-        return MessageRejected(f"{message.size} bytes are over the limit")
-    try:
-        return parse(message.topic, message.payload, message.received)
-    except MessageRejected as rejection:
-        return rejection
+def understand(parser: Parser, messages: list[Message]) -> list[Meaning | MessageRejected]:
+    """What each message says, or why it can't be taken."""
+    meanings: list[Meaning | MessageRejected] = []
+    for message in messages:
+        try:
+            if message.cut_from:
+                raise MessageRejected(f"{message.size} bytes are over the limit")
+            meanings.append(parser.parse(message.topic, message.payload, message.received))
+        except MessageRejected as rejection:
+            meanings.append(rejection)
+    return meanings
 
 
 class Commit:
-    """Takes messages one by one, then writes all of it. Made for one transaction, then thrown away."""
+    """Takes messages one by one, then writes all of it. Made for one transaction, then thrown away.
 
-    def __init__(self, connection: Connection, enrolment: str) -> None:
+    find() reads and locks, take() only counts in memory, write() writes: between any two of them a kill loses nothing.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        enrolment: str,
+        messages: list[Message],
+        meanings: list[Meaning | MessageRejected],
+    ) -> None:
+        """meanings[i] is what messages[i] says."""
         self._connection = connection
+        self._bulk = Bulk(connection)
         self._open = enrolment == "open"
+        self._messages = messages
+        self._meanings = meanings
         self._devices: dict[str, int] = {}
         self._accounts: dict[tuple[str, str], _Account] = {}
-        self._channels: dict[tuple[str, str, str], int] = {}
-        self._readings: list[dict[str, Any]] = []
+        self._sources: dict[Source, tuple[_Account, list[int]]] = {}
+        self._readings: list[Row] = []
         self._rejected: list[dict[str, Any]] = []
-        self._news: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._notes: dict[tuple[str, str], tuple[str, int]] = {}
         self._changed = False
 
-    def store(self, messages: list[Message], meanings: list[Meaning | MessageRejected]) -> Committed:
-        """Write the messages. meanings[i] is what messages[i] says."""
-        self._find_devices(messages, meanings)
-        self._find_accounts(meanings, messages)
-        for message, meaning in zip(messages, meanings, strict=True):
-            self._take(message, meaning)
-        self._write()
+    def find(self) -> None:
+        """Find, or make, the devices, channels and streams that the messages speak of; lock the streams."""
+        sources = {meaning.source for meaning in self._meanings if type(meaning) is Telemetry}
+        others = [pair for pair in zip(self._messages, self._meanings, strict=True) if type(pair[1]) is not Telemetry]
+        self._find_devices(sources, others)
+        known = [source for source in sources if source.device in self._devices]
+        channels = self._find_channels(known)
+        self._find_accounts(
+            {(source.device, source.stream) for source in known} | {_account_key(*pair) for pair in others}
+        )
+        for source in known:
+            self._sources[source] = self._accounts[source.device, source.stream], channels[source]
+
+    def take(self) -> None:
+        """Tell what is new from what is not."""
+        for message, meaning in zip(self._messages, self._meanings, strict=True):
+            if type(meaning) is Telemetry:
+                self._take_telemetry(message, meaning)
+            else:
+                self._take_other(message, meaning)
+
+    def write(self) -> Committed:
+        """Write what is new. The transaction's commit makes it last."""
+        self._write_notes()
+        if self._rejected:
+            self._connection.execute(insert(Rejected), self._rejected)
+        self._readings.sort()
+        self._bulk.insert_readings(self._readings)
+        failpoints.reach("ingest.readings")
+        self._write_accounts()
+        failpoints.reach("ingest.spans")
+        by_channel = _by_channel(self._readings)
+        self._bulk.add_rollups(
+            [
+                (channel_id, *bucket)
+                for channel_id, rows in by_channel
+                for bucket in rollup.rows([row[3] for row in rows], [row[5] for row in rows])
+            ]
+        )
+        failpoints.reach("ingest.rollups")
+        if self._changed or self._readings:
+            # Taking this row's lock last and in every commit numbers the commits in the order they become visible.
+            self._connection.execute(update(Progress).values(commit=Progress.commit + 1))
+        if by_channel:
+            self._write_newest(by_channel)
         acks = [
             Ack(device, stream, account.coverage.position)
             for (device, stream), account in self._accounts.items()
@@ -86,57 +147,60 @@ class Commit:
         ]
         return Committed(acks, len(self._readings), len(self._rejected))
 
-    def _find_devices(self, messages: list[Message], meanings: list[Meaning | MessageRejected]) -> None:
-        first_seen = {
-            meaning.device: message.received
-            for message, meaning in zip(reversed(messages), reversed(meanings), strict=True)
-            if not isinstance(meaning, MessageRejected)
-        }
-        keys = [_account_key(*pair) for pair in zip(messages, meanings, strict=True)]
-        names = set(first_seen) | {device for device, _ in keys if device}
-        self._load_devices(names)
-        new = [
-            {"name": name, "enrolled": False, "created": received}
-            for name, received in first_seen.items()
-            if name not in self._devices
-        ]
-        if new and self._open:
-            add_missing(self._connection, Device, new)
-            self._load_devices(set(first_seen))
+    def _find_devices(self, sources: set[Source], others: list[tuple[Message, Meaning | MessageRejected]]) -> None:
+        speaking = {source.device for source in sources}
+        speaking |= {meaning.device for _, meaning in others if not isinstance(meaning, MessageRejected)}
+        rejected = {_account_key(*pair)[0] for pair in others if isinstance(pair[1], MessageRejected)}
+        self._load_devices(speaking | rejected - {""})
+        if self._open and (new := speaking - self._devices.keys()):
+            received = self._messages[0].received
+            rows = [{"name": name, "enrolled": False, "created": received} for name in sorted(new)]
+            add_missing(self._connection, Device, rows)
+            self._load_devices(new)
             self._changed = True
 
-    def _load_devices(self, names: set[str]) -> None:
-        rows = self._connection.execute(select(Device.name, Device.id).where(Device.name.in_(names)))
+    def _load_devices(self, devices: set[str]) -> None:
+        rows = self._bulk.select("SELECT name, id FROM devices WHERE name IN :keys", devices)
         self._devices.update((name, id) for name, id in rows)
 
-    def _find_accounts(self, meanings: list[Meaning | MessageRejected], messages: list[Message]) -> None:
-        """Lock the streams that the messages speak of, in one order for all workers, and read their open runs."""
+    def _find_channels(self, sources: list[Source]) -> dict[Source, list[int]]:
+        """The ids of each source's channels, in its order."""
+        wanted = {(self._devices[source.device], *channel) for source in sources for channel in source.channels}
+        found = self._load_channels(wanted)
+        if missing := sorted(wanted - found.keys()):
+            columns = ("device_id", "sensor", "unit")
+            self._bulk.insert(Channel, columns, missing, "ON CONFLICT DO NOTHING")
+            found = self._load_channels(wanted)
+        return {
+            source: [found[self._devices[source.device], *channel] for channel in source.channels] for source in sources
+        }
+
+    def _load_channels(self, wanted: set[tuple[int, str, str]]) -> dict[tuple[int, str, str], int]:
+        rows = self._bulk.select(
+            "SELECT device_id, sensor, unit, id FROM channels WHERE device_id IN :keys", {key[0] for key in wanted}
+        )
+        return {(device_id, sensor, unit): id for device_id, sensor, unit, id in rows}
+
+    def _find_accounts(self, named: set[tuple[str, str]]) -> None:
+        """Lock the streams of these (device, stream), in one order for all workers, and read their open runs."""
         keys = {
             (self._devices[device], stream): (device, stream)
-            for device, stream in map(_account_key, messages, meanings)
+            for device, stream in named
             if stream and device in self._devices
         }
         if not keys:
             return
-        add_missing(
-            self._connection,
-            Stream,
-            [
-                {"device_id": device_id, "stream": stream, "sampled": 0, "position": 0, "frozen": 0, "archived": 0}
-                for device_id, stream in sorted(keys)
-            ],
-        )
-        rows = self._connection.execute(
-            select(Stream.id, Stream.device_id, Stream.stream, Stream.sampled, Stream.position)
-            .where(tuple_(Stream.device_id, Stream.stream).in_(list(keys)))
-            .order_by(Stream.id)
-            .with_for_update()
-        ).all()
+        rows = self._lock_streams(keys)
+        if missing := sorted(set(keys) - {(row.device_id, row.stream) for row in rows}):
+            new = [(device_id, stream, 0, 0, 0, 0) for device_id, stream in missing]
+            columns = ("device_id", "stream", "sampled", "position", "frozen", "archived")
+            self._bulk.insert(Stream, columns, new, "ON CONFLICT DO NOTHING")
+            rows = self._lock_streams(keys)
         runs: dict[int, list[Run]] = {}
-        for stream_id, first, last, cause in self._connection.execute(
-            select(Span.stream_id, Span.first, Span.last, Span.cause)
-            .join(Stream, and_(Stream.id == Span.stream_id, Span.last >= Stream.position))
-            .where(Stream.id.in_([row.id for row in rows]))
+        for stream_id, first, last, cause in self._bulk.select(
+            "SELECT spans.stream_id, spans.first, spans.last, spans.cause FROM streams"
+            " JOIN spans ON spans.stream_id = streams.id AND spans.last >= streams.position WHERE streams.id IN :keys",
+            [row.id for row in rows],
         ):
             runs.setdefault(stream_id, []).append(Run(first, last, cause))
         for row in rows:
@@ -144,7 +208,33 @@ class Commit:
                 row.id, row.sampled, Coverage(runs.get(row.id, []), row.position)
             )
 
-    def _take(self, message: Message, meaning: Meaning | MessageRejected) -> None:
+    def _lock_streams(self, keys: dict[tuple[int, str], tuple[str, str]]) -> list[Any]:
+        rows = self._bulk.select(
+            "SELECT id, device_id, stream, sampled, position FROM streams WHERE device_id IN :keys"
+            " ORDER BY id FOR UPDATE",
+            {device_id for device_id, _ in keys},
+        )
+        return [row for row in rows if (row.device_id, row.stream) in keys]
+
+    def _take_telemetry(self, message: Message, telemetry: Telemetry) -> None:
+        found = self._sources.get(telemetry.source)
+        if found is None:
+            self._reject(message, f"device {telemetry.device!r} is not enrolled")
+            return
+        account, channels = found
+        first, rows, start, tq = telemetry.first, telemetry.rows, telemetry.start, telemetry.tq
+        last = first + len(rows) - 1
+        keep, id, received = self._readings.append, account.id, message.received
+        # Nearly always all of it comes right after what is there.
+        parts = ((first, last),) if account.coverage.extend(first, last) else self._claim(account, first, last, None)
+        for begin, end in parts:
+            new = rows if begin == first and end == last else rows[begin - first : end - first + 1]
+            seq = begin
+            for row in new:
+                keep((id, seq, channels[row.channel], start + row.dt, tq, row.value, row.fault, received))
+                seq += 1
+
+    def _take_other(self, message: Message, meaning: Meaning | MessageRejected) -> None:
         if isinstance(meaning, MessageRejected):
             self._reject(message, meaning.message)
             account = self._accounts.get(_account_key(message, meaning))
@@ -153,19 +243,18 @@ class Commit:
         elif meaning.device not in self._devices:
             self._reject(message, f"device {meaning.device!r} is not enrolled")
         elif isinstance(meaning, Status):
-            self._note(Device.status, Device.status_at, meaning.device, meaning.status, message.received)
+            self._notes["status", meaning.device] = meaning.status, message.received
         elif isinstance(meaning, State):
             if meaning.stream:
                 account = self._accounts[meaning.device, meaning.stream]
                 account.sampled = max(account.sampled, meaning.sampled)
-            self._note(Device.health, Device.health_at, meaning.device, meaning.health, message.received)
+            self._notes["health", meaning.device] = meaning.health, message.received
         elif isinstance(meaning, ToldGap):
             account = self._accounts[meaning.device, meaning.stream]
             self._claim(account, meaning.first, meaning.last, meaning.cause)
-        else:
-            self._keep(message, meaning)
 
     def _claim(self, account: _Account, first: int, last: int, cause: str | None) -> list[tuple[int, int]]:
+        """The parts of first..last that nothing accounted for yet, and that this does."""
         coverage = account.coverage
         if first > coverage.position + 1 and coverage.islands >= MAX_ISLANDS:
             return []
@@ -174,40 +263,12 @@ class Commit:
         self._changed = self._changed or bool(new)
         return new
 
-    def _keep(self, message: Message, telemetry: Telemetry) -> None:
-        account = self._accounts[telemetry.device, telemetry.stream]
-        for first, last in self._claim(account, telemetry.first, telemetry.last, None):
-            for reading in telemetry.readings[first - telemetry.first : last - telemetry.first + 1]:
-                key = (telemetry.device, *reading.channel)
-                row = {
-                    "stream_id": account.id,
-                    "seq": reading.seq,
-                    "channel_id": key,
-                    "t": reading.t,
-                    "tq": reading.tq,
-                    "value": reading.value,
-                    "fault": reading.fault,
-                    "received": message.received,
-                }
-                self._readings.append(row)
-                if _newer(row, self._news.get(key)):
-                    self._news[key] = row
-
-    def _note(self, column: Any, at: Any, device: str, text: str, received: int) -> None:
-        """Retained messages come again at every connection: only a change counts, and is dated."""
-        changed = self._connection.execute(
-            update(Device)
-            .where(Device.id == self._devices[device], column.is_distinct_from(text))
-            .values({column.key: text, at.key: received})
-        ).rowcount
-        self._changed = self._changed or bool(changed)
-
     def _reject(self, message: Message, reason: str) -> None:
         self._rejected.append(
             {
                 "received": message.received,
                 # NUL and other control characters of a hostile message: PostgreSQL's text takes no NUL.
-                "topic": _printable(message.topic),
+                "topic": _printable(message.topic.decode(errors="replace")),
                 "reason": _printable(reason),
                 "payload": message.payload[:KEPT_BYTES],
                 "size": message.size,
@@ -215,89 +276,82 @@ class Commit:
             }
         )
 
-    def _write(self) -> None:
-        connection = self._connection
-        self._find_channels()
-        for row in self._readings:
-            row["channel_id"] = self._channels[row["channel_id"]]
-        if self._readings:
-            connection.execute(insert(Reading), self._readings)
-        if self._rejected:
-            connection.execute(insert(Rejected), self._rejected)
+    def _write_notes(self) -> None:
+        """Retained messages come again at every connection: only a change counts, and is dated."""
+        for (name, device), (text, received) in sorted(self._notes.items()):
+            column, at = (Device.status, Device.status_at) if name == "status" else (Device.health, Device.health_at)
+            changed = self._connection.execute(
+                update(Device)
+                .where(Device.id == self._devices[device], column.is_distinct_from(text))
+                .values({column.key: text, at.key: received})
+            ).rowcount
+            self._changed = self._changed or bool(changed)
+
+    def _write_accounts(self) -> None:
+        moved: list[tuple[int, int, int]] = []
+        removed: list[dict[str, int]] = []
+        added: list[tuple[int, int, int, str | None]] = []
         for account in self._accounts.values():
-            self._write_account(account)
-        if self._changed:
-            # Taking this row's lock last and in every commit numbers the commits in the order they become visible.
-            connection.execute(update(Progress).values(commit=Progress.commit + 1))
-        if self._news:
-            self._write_newest()
+            coverage = account.coverage
+            sampled = max(account.sampled, coverage.position)
+            if (sampled, coverage.position) != account.before:
+                moved.append((account.id, sampled, coverage.position))
+            longer, others = coverage.changes()
+            removed += [{"stream": account.id, "from": first} for first in others]
+            added += [(account.id, run.first, run.last, run.cause) for run in longer]
+        if removed:
+            these = delete(Span).where(Span.stream_id == bindparam("stream"), Span.first == bindparam("from"))
+            self._connection.execute(these, removed)
+        self._bulk.upsert(Span, ("stream_id", "first", "last", "cause"), added)
+        self._bulk.move_streams(moved)
 
-    def _write_account(self, account: _Account) -> None:
-        coverage = account.coverage
-        if coverage.removed:
-            self._connection.execute(delete(Span).where(Span.stream_id == account.id, Span.first.in_(coverage.removed)))
-        if coverage.added:
-            self._connection.execute(
-                insert(Span),
-                [
-                    {"stream_id": account.id, "first": run.first, "last": run.last, "cause": run.cause}
-                    for run in coverage.added
-                ],
-            )
-        self._connection.execute(
-            update(Stream).where(Stream.id == account.id).values(sampled=account.sampled, position=coverage.position)
-        )
-
-    def _find_channels(self) -> None:
-        keys = {row["channel_id"] for row in self._readings}
-        if not keys:
-            return
-        wanted = {(self._devices[device], sensor, unit): (device, sensor, unit) for device, sensor, unit in keys}
-        columns = (Channel.device_id, Channel.sensor, Channel.unit)
-        found = select(Channel.id, *columns).where(tuple_(*columns).in_(list(wanted)))
-        rows = self._connection.execute(found).all()
-        if len(rows) < len(wanted):
-            add_missing(
-                self._connection,
-                Channel,
-                [{"device_id": device_id, "sensor": sensor, "unit": unit} for device_id, sensor, unit in wanted],
-            )
-            rows = self._connection.execute(found).all()
-        self._channels = {wanted[row.device_id, row.sensor, row.unit]: row.id for row in rows}
-
-    def _write_newest(self) -> None:
-        connection = self._connection
-        number = connection.execute(select(Progress.commit)).scalar_one()
-        news = {self._channels[key]: row for key, row in self._news.items()}
-        held = connection.execute(
-            select(Newest.channel_id, Newest.stream_id, Newest.seq, Newest.t).where(Newest.channel_id.in_(list(news)))
-        )
-        for channel_id, *rest in held:
-            if not _newer(news[channel_id], dict(zip(("stream_id", "seq", "t"), rest, strict=True))):
+    def _write_newest(self, by_channel: list[tuple[int, list[Row]]]) -> None:
+        number = self._connection.execute(select(Progress.commit)).scalar_one()
+        news = {channel_id: _newest(rows) for channel_id, rows in by_channel}
+        held = self._bulk.select("SELECT channel_id, stream_id, seq, t FROM newest WHERE channel_id IN :keys", news)
+        for channel_id, stream_id, seq, t in held:
+            if not _is_newer(news[channel_id], stream_id, seq, t):
                 del news[channel_id]
-        if news:
-            upsert(connection, Newest, [{**row, "commit_number": number} for row in news.values()])
+        # newest has the columns of readings, in another order, and the commit's number.
+        rows = [(row[2], row[0], row[1], *row[3:], number) for row in news.values()]
+        self._bulk.upsert(Newest, names(Newest), rows)
 
 
 def _account_key(message: Message, meaning: Meaning | MessageRejected) -> tuple[str, str]:
     """(device, stream) that the message gives account of; "" for what it does not name."""
+    if isinstance(meaning, Telemetry):
+        return meaning.device, meaning.stream
     if isinstance(meaning, Status):
         return meaning.device, ""
     if not isinstance(meaning, MessageRejected):
         return meaning.device, meaning.stream or ""
-    match = TOPIC.fullmatch(message.topic)
-    if meaning.account is None or match is None:
+    if meaning.account is None:
         return "", ""
-    return str(match[1]), meaning.account[0]
+    return split(message.topic)[0], meaning.account[0]
 
 
-def _newer(row: dict[str, Any], held: dict[str, Any] | None) -> bool:
+def _by_channel(readings: list[Row]) -> list[tuple[int, list[Row]]]:
+    """Channel ids in order (workers lock rows in one order), each with its readings in order of stream and seq."""
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in readings:
+        found[row[2]].append(row)
+    return sorted(found.items())
+
+
+def _newest(rows: list[Row]) -> Row:
+    """The newest of a channel's readings, which are in order of stream and seq."""
+    newest = rows[-1]
+    if rows[0][0] == newest[0]:
+        return newest
+    for row in rows:
+        if _is_newer(row, newest[0], newest[1], newest[3]):
+            newest = row
+    return newest
+
+
+def _is_newer(row: Row, stream_id: int, seq: int, t: int) -> bool:
     """Within a stream seq decides, for a clock may step back; between streams only time can."""
-    if held is None:
-        return True
-    if row["stream_id"] == held["stream_id"]:
-        return bool(row["seq"] > held["seq"])
-    return bool(row["t"] >= held["t"])
+    return row[1] > seq if row[0] == stream_id else row[3] >= t
 
 
 def _printable(text: str) -> str:

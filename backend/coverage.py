@@ -17,27 +17,53 @@ class Run:
 
 
 class Coverage:
-    """The runs of one stream from `position` on, and the changes made to them since they were read.
-
-    `removed` are firsts of runs to delete from the table, `added` those to insert, in that order.
-    """
+    """The runs of one stream from `position` on, and the changes made to them since they were read."""
 
     def __init__(self, runs: list[Run], position: int) -> None:
-        self.runs = sorted(runs)
+        self._runs = sorted(runs)
         self.position = position
-        self._before = set(self.runs)
+        self._before = frozenset(self._runs)
+        self._claimed = False
+        self._in_order = self._is_in_order()
+
+    def extend(self, first: int, last: int) -> bool:
+        """Account for stored readings that come right after all others: almost every message there is.
+
+        False, and nothing done, when they are not such: then claim() knows what to do.
+        """
+        if not self._in_order or first != self.position + 1:
+            return False
+        self.position = last
+        return True
 
     def claim(self, first: int, last: int, cause: str | None = None) -> list[tuple[int, int]]:
         """Account for first..last as far as they are not yet; the parts that were new, as (first, last)."""
+        self._settle()
+        self._claimed = True
         new = self._uncovered(max(first, self.position + 1), last)
         for part in new:
             self._insert(Run(*part, cause))
         self._advance()
+        self._in_order = self._is_in_order()
         return new
+
+    @property
+    def runs(self) -> list[Run]:
+        self._settle()
+        return self._runs
+
+    def _is_in_order(self) -> bool:
+        """Whether the last run is a stored one that ends at the position: then the next one only makes it longer."""
+        return bool(self._runs) and self._runs[-1].last == self.position and self._runs[-1].cause is None
+
+    def _settle(self) -> None:
+        """Write down what extend() has put off."""
+        if self._in_order and self._runs[-1].last < self.position:
+            self._runs[-1] = Run(self._runs[-1].first, self.position)
 
     def _uncovered(self, first: int, last: int) -> list[tuple[int, int]]:
         parts = []
-        for run in self.runs:
+        for run in self._runs:
             if run.last < first:
                 continue
             if run.first > last:
@@ -51,28 +77,29 @@ class Coverage:
 
     def _insert(self, run: Run) -> None:
         """Put run in its place, joined to neighbours of the same cause."""
-        at = bisect_left(self.runs, run)
+        at = bisect_left(self._runs, run)
         first, last = run.first, run.last
-        if at < len(self.runs) and self.runs[at].first == last + 1 and self.runs[at].cause == run.cause:
-            last = self.runs.pop(at).last
-        if at and self.runs[at - 1].last == first - 1 and self.runs[at - 1].cause == run.cause:
+        if at < len(self._runs) and self._runs[at].first == last + 1 and self._runs[at].cause == run.cause:
+            last = self._runs.pop(at).last
+        if at and self._runs[at - 1].last == first - 1 and self._runs[at - 1].cause == run.cause:
             at -= 1
-            first = self.runs.pop(at).first
-        self.runs.insert(at, Run(first, last, run.cause))
+            first = self._runs.pop(at).first
+        self._runs.insert(at, Run(first, last, run.cause))
 
     def _advance(self) -> None:
-        for run in self.runs:
+        for run in self._runs:
             if run.first > self.position + 1:
                 break
             self.position = max(self.position, run.last)
 
-    @property
-    def removed(self) -> list[int]:
-        return sorted(run.first for run in self._before - set(self.runs))
-
-    @property
-    def added(self) -> list[Run]:
-        return sorted(set(self.runs) - self._before)
+    def changes(self) -> tuple[list[Run], list[int]]:
+        """Since they were read: runs that are new or have grown, and the firsts of those that are no more."""
+        if not self._claimed:
+            grown = self._in_order and self.runs[-1] not in self._before
+            return self.runs[-1:] if grown else [], []
+        after = set(self.runs)
+        firsts = {run.first for run in after}
+        return sorted(after - self._before), sorted({run.first for run in self._before} - firsts)
 
     @property
     def islands(self) -> int:

@@ -1,5 +1,6 @@
 """The SQL database: SQLite by default, PostgreSQL by psycopg 3. The only module that knows which one it is."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from .errors import DatabaseUnavailable, SettingsError
 from .models import Table
 
 AnyRow = Row[*tuple[Any, ...]]
+PAGE = 4096
+# Pages of SQLite's write-ahead log: 16 MB, where there is room for 256.
+SMALLEST_WAL, LARGEST_WAL = 8, 4000
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -121,12 +125,12 @@ def _engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
-    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", lambda connection, _record: _configure_sqlite(connection, url.database or ""))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
+def _configure_sqlite(connection: Any, file: str) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own: _begin_sqlite does
     for pragma in (
         "journal_mode=WAL",
@@ -134,9 +138,20 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         "foreign_keys=ON",
         "busy_timeout=10000",
         "cache_size=-65536",
-        "wal_autocheckpoint=50000",
+        f"wal_autocheckpoint={_checkpoint_pages(file)}",
+        f"journal_size_limit={4 * LARGEST_WAL * PAGE}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _checkpoint_pages(file: str) -> int:
+    """After how many pages the write-ahead log is written back into the database, so that it can begin anew.
+
+    The more, the less often the same page is written twice; but on a small disk the log alone must not fill it.
+    """
+    if not file or file == ":memory:":
+        return LARGEST_WAL
+    return max(SMALLEST_WAL, min(LARGEST_WAL, shutil.disk_usage(Path(file).parent).free // (16 * PAGE)))
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -79,13 +79,17 @@ class Span(Table):
 
 
 class Reading(Table):
-    """The hot window: one row a reading. Exactly one of value and fault is set."""
+    """The hot window: one row a reading. Exactly one of value and fault is set.
+
+    Without foreign keys: ingest takes both ids from their tables in the same transaction, and to look them up again for
+    every row would cost as much as the row.
+    """
 
     __tablename__ = "readings"
     __table_args__ = (Index("readings_by_channel", "channel_id", "t"), {"sqlite_with_rowid": False})
-    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id"), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(Id, primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    channel_id: Mapped[int] = mapped_column(Id)
     t: Mapped[int] = mapped_column(BigInteger)
     tq: Mapped[str] = mapped_column(String(9))
     value: Mapped[float | None]
@@ -106,6 +110,28 @@ class Newest(Table):
     fault: Mapped[str | None] = mapped_column(String(32))
     received: Mapped[int] = mapped_column(BigInteger)
     commit: Mapped[int] = mapped_column("commit_number", BigInteger, index=True)
+
+
+class Rollup(Table):
+    """What a channel measured in one bucket of `width` ms, from `start` (a multiple of width) on.
+
+    first, last: times of its earliest and latest reading; low, high, total: minimum, maximum and sum of its values
+    (low and high are null while all are faults); count: how many values; faults: how many faults.
+    Every stored reading is counted once in its bucket of each width (rollup.WIDTHS), late ones too.
+    """
+
+    __tablename__ = "rollups"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), primary_key=True)
+    width: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    total: Mapped[float]
+    count: Mapped[int] = mapped_column(BigInteger)
+    faults: Mapped[int] = mapped_column(BigInteger)
 
 
 class Progress(Table):
@@ -133,6 +159,7 @@ class Batch(Table):
     """The rows of one archive object, frozen before upload.
 
     `body` holds the object's very bytes until S3 has them: a retry cannot write anything else.
+    dropped_at: when its rows left `readings`, after the object had been read back from S3 and was equal to them.
     """
 
     __tablename__ = "batches"
@@ -145,6 +172,7 @@ class Batch(Table):
     frozen_at: Mapped[int] = mapped_column(BigInteger)
     uploaded_at: Mapped[int | None] = mapped_column(BigInteger, index=True)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    dropped_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class BatchSpan(Table):
@@ -156,3 +184,12 @@ class BatchSpan(Table):
     first: Mapped[int] = mapped_column(BigInteger)
     last: Mapped[int] = mapped_column(BigInteger)
     rows: Mapped[int] = mapped_column(BigInteger)
+
+
+class Lease(Table):
+    """Who alone may do a thing, over all machines: `holder` raises `beats` while it lives (lease.py)."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    beats: Mapped[int] = mapped_column(BigInteger)

@@ -3,21 +3,28 @@
 Small on purpose: put, get, list, delete. Credentials come from boto3's own chain; no secret passes through here.
 """
 
+import email.utils
 import hashlib
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .errors import NotFound, ObjectStoreUnavailable
+from .errors import AlreadyThere, NotFound, ObjectStoreUnavailable
 from .settings import Settings
 
 MISSING = {"NoSuchKey", "404", "NotFound"}
+# What S3 answers to a request that it finds too old, or signed in its future.
+SKEWED = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 TAKEN = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+# What S3 answers when an object should only be written where there is none.
+THERE_ALREADY = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,22 @@ class ObjectStore:
                 Metadata={"sha256": digest.hex()},
             )
 
+    def put_new(self, key: str, body: bytes) -> bool:
+        """Write JSON under a key where there is nothing yet; False: there is. Raises ObjectStoreUnavailable."""
+        try:
+            with self._translated():
+                self._client.put_object(
+                    Bucket=self.bucket,
+                    Key=self.prefix + key,
+                    Body=body,
+                    IfNoneMatch="*",
+                    ChecksumSHA256=b64encode(hashlib.sha256(body).digest()).decode(),
+                    ContentType="application/json",
+                )
+        except AlreadyThere:
+            return False
+        return True
+
     def size(self, key: str) -> int:
         """Bytes of the object. Raises NotFound, ObjectStoreUnavailable."""
         with self._translated():
@@ -106,6 +129,10 @@ class ObjectStore:
             code = error.response.get("Error", {}).get("Code", "")
             if code in MISSING:
                 raise NotFound(f"There is no such object or bucket in {self.bucket} ({code}).") from error
+            if code in THERE_ALREADY:
+                raise AlreadyThere(f"There is such an object in {self.bucket} ({code}).") from error
+            if code in SKEWED:
+                raise ObjectStoreUnavailable(*_skew(code, error.response)) from error
             advice = {
                 "AccessDenied": "The credentials may not do this: check the policy of their user or role.",
                 "InvalidAccessKeyId": "Check AWS_ACCESS_KEY_ID.",
@@ -115,3 +142,18 @@ class ObjectStore:
             raise ObjectStoreUnavailable(f"S3 refused: {error}.", advice) from error
         except (BotoCoreError, OSError) as error:
             raise ObjectStoreUnavailable(f"S3 did not answer: {error}.") from error
+
+
+def _skew(code: str, response: Any) -> tuple[str, str]:
+    """What to say when S3 refuses by its clock: by how much they differ, as its answer is dated."""
+    dated = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        seconds = round(time.time() - email.utils.parsedate_to_datetime(dated).timestamp())
+    except ValueError:
+        apart = "differs too much from S3's"
+    else:
+        apart = f"is {abs(seconds):,} s {'ahead of' if seconds > 0 else 'behind'} S3's"
+    return (
+        f"S3 refused ({code}): this machine's clock {apart}. Nothing is lost: what is frozen waits in SQL.",
+        "Set the clock, and have it kept: timedatectl set-ntp true.",
+    )

@@ -8,17 +8,38 @@ import itertools
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 from sqlalchemy.orm import aliased
 
 from . import calibration
 from .errors import NotFound
+from .history import Bucket, GapSpan, ReadingRow, bucket_width, gap_spans, readings, series
 from .models import Channel, Device, Newest, Progress, Reading, Stream
+
+__all__ = [
+    "Bucket",
+    "Changes",
+    "ChannelRow",
+    "DeviceRow",
+    "GapSpan",
+    "NewestRow",
+    "ReadingRow",
+    "bucket_width",
+    "changes",
+    "channel",
+    "commit_number",
+    "devices",
+    "gap_spans",
+    "newest",
+    "readings",
+    "series",
+]
 
 # The interval is the median step of so many latest readings: one lost or late reading does not move it.
 RECENT = 6
+NEWEST_FIELDS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +55,7 @@ class DeviceRow:
     health_at: int | None
 
 
-@dataclasses.dataclass(frozen=True)
-class NewestRow:
+class NewestRow(NamedTuple):
     """A channel's newest committed reading. interval: ms between its readings, None while there is only one.
 
     value is corrected by the calibration of this revision; 0: there is none.
@@ -73,19 +93,6 @@ class ChannelRow:
     unit: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Bucket:
-    """The readings from `first` to `last` (their own times). min, mean, max are None when all of them are faults."""
-
-    first: int
-    last: int
-    min: float | None
-    mean: float | None
-    max: float | None
-    values: int
-    faults: int
-
-
 def commit_number(connection: Connection) -> int:
     """Number of the last commit that changed anything a page shows."""
     return connection.execute(select(Progress.commit)).scalar_one()
@@ -108,16 +115,16 @@ def devices(connection: Connection) -> list[DeviceRow]:
     ]
 
 
-def newest(connection: Connection) -> list[NewestRow]:
-    """The newest reading of every channel, by device and the channel's age."""
+def newest(connection: Connection, intervals: bool = True) -> list[NewestRow]:
+    """The newest reading of every channel, by device and the channel's age. intervals: find out those too."""
     corrections = calibration.corrections(connection)
-    return [_newest_row(row, corrections) for row in connection.execute(_newest())]
+    return [_newest_row(row, corrections) for row in connection.execute(_newest(RECENT if intervals else 1))]
 
 
 def changes(connection: Connection, since: int) -> Changes:
     """The channels whose newest reading came with a commit after number `since`."""
     corrections = calibration.corrections(connection)
-    rows = connection.execute(_newest().where(Newest.commit > since))
+    rows = connection.execute(_newest(RECENT).where(Newest.commit > since))
     return Changes(commit_number(connection), tuple(_newest_row(row, corrections) for row in rows))
 
 
@@ -133,41 +140,7 @@ def channel(connection: Connection, channel_id: int) -> ChannelRow:
     return ChannelRow(*row)
 
 
-def series(connection: Connection, channel_id: int, since: int, until: int, buckets: int) -> list[Bucket]:
-    """Readings of since <= t < until in at most `buckets` buckets of equal width; empty ones are left out.
-
-    Minimum and maximum keep a spike of one reading visible however wide a bucket is. Values are corrected by the
-    channel's calibration, which is linear: it may be applied after the mean is taken.
-    """
-    number = (Reading.t - since) // bucket_width(since, until, buckets)
-    rows = connection.execute(
-        select(
-            func.min(Reading.t),
-            func.max(Reading.t),
-            func.min(Reading.value),
-            func.avg(Reading.value),
-            func.max(Reading.value),
-            func.count(Reading.value),
-            func.sum(case((Reading.fault.is_not(None), 1), else_=0)),
-        )
-        .where(Reading.channel_id == channel_id, Reading.t >= since, Reading.t < until)
-        .group_by(number)
-        .order_by(func.min(Reading.t))
-    )
-    correct = calibration.corrections(connection).get(channel_id, calibration.NONE).apply
-    # sum() is a decimal in PostgreSQL.
-    return [
-        Bucket(first, last, correct(least), correct(mean), correct(most), values, int(faults))
-        for first, last, least, mean, most, values, faults in rows
-    ]
-
-
-def bucket_width(since: int, until: int, buckets: int) -> int:
-    """Milliseconds of one bucket: the range is never cut into more than `buckets`."""
-    return max(1, -(-(until - since) // buckets))
-
-
-def _newest() -> Select[*tuple[Any, ...]]:
+def _newest(recent: int) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Device.name.label("device"),
@@ -182,7 +155,7 @@ def _newest() -> Select[*tuple[Any, ...]]:
             Newest.fault,
             Newest.received,
             Newest.commit.label("commit"),
-            *(_earlier(steps).label(f"earlier_{steps}") for steps in range(1, RECENT)),
+            *(_earlier(steps).label(f"earlier_{steps}") for steps in range(1, recent)),
         )
         .join(Channel, Channel.id == Newest.channel_id)
         .join(Device, Device.id == Channel.device_id)
@@ -206,13 +179,15 @@ def _earlier(steps: int) -> ColumnElement[int | None]:
 
 
 def _newest_row(row: Sequence[Any], corrections: Mapping[int, calibration.Correction]) -> NewestRow:
-    fields, earlier = row[: -(RECENT - 1)], row[-(RECENT - 1) :]
-    raw = NewestRow(*fields)
-    correction = corrections.get(raw.channel, calibration.NONE)
-    known = dataclasses.replace(raw, value=correction.apply(raw.value), calibration=correction.revision)
-    times = [known.t, *(t for t in earlier if t is not None)]
-    steps = [later - before for later, before in itertools.pairwise(times) if later > before]
-    return dataclasses.replace(known, interval=statistics.median_low(steps)) if steps else known
+    fields, earlier = row[:NEWEST_FIELDS], row[NEWEST_FIELDS:]
+    correction = corrections.get(fields[1], calibration.NONE)
+    interval = None
+    if earlier:
+        times = [fields[6], *(t for t in earlier if t is not None)]
+        steps = [later - before for later, before in itertools.pairwise(times) if later > before]
+        interval = statistics.median_low(steps) if steps else None
+    known = NewestRow(*(*fields, interval, correction.revision))
+    return known._replace(value=correction.apply(known.value)) if correction.revision else known
 
 
 def _health(text: str | None) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """The wire, version 1, as the backend reads it (golden examples: tests/wire/v1). Pure: bytes in, values out.
 
-Everything from a device passes through `parse`; nothing of it is trusted before.
+Everything from a device passes through `Parser.parse`; nothing of it is trusted before.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ EARLIEST = 1_577_836_800_000  # 2020-01-01, before the first line of this firmwa
 LATEST = 4_102_444_800_000  # 2100-01-01
 ABSOLUTE_ZERO = -273.15
 MAX_UPTIME = 2**48
+MOST_REMEMBERED = 10_000
 
 Seq = Annotated[int, Meta(ge=1, le=MAX_SEQ)]
 StreamId = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
@@ -29,7 +30,9 @@ Sensor = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")]
 Unit = Annotated[str, Meta(pattern="^[A-Za-z0-9%/._-]{1,16}$")]
 
 
-class _Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """dt: ms after the message's time; channel: number in the message's list. Either value or fault is None."""
+
     dt: Annotated[int, Meta(ge=-MAX_UPTIME, le=MAX_UPTIME)]
     channel: Annotated[int, Meta(ge=0)]
     value: float | None
@@ -43,9 +46,21 @@ class _Telemetry(msgspec.Struct):
     t: Annotated[int, Meta(ge=0, le=LATEST)]
     tq: Literal["ntp", "rtc", "none"]
     ch: Annotated[list[tuple[Sensor, Unit]], Meta(min_length=1, max_length=64)]
-    r: Annotated[list[_Row], Meta(min_length=1, max_length=MAX_ROWS)]
+    r: Annotated[list[Row], Meta(min_length=1, max_length=MAX_ROWS)]
     boot: Annotated[int, Meta(ge=0, le=MAX_UPTIME)] | None = None
     now: Annotated[int, Meta(ge=0, le=MAX_UPTIME)] | None = None
+
+
+class _Common(msgspec.Struct, gc=False):
+    """Telemetry of a device whose clock is set, as nearly every message is. Its texts are checked by the Parser."""
+
+    v: Literal[1]
+    stream: str
+    seq: Seq
+    t: Annotated[int, Meta(ge=0, le=LATEST)]
+    tq: Literal["ntp", "rtc"]
+    ch: msgspec.Raw
+    r: Annotated[list[Row], Meta(min_length=1, max_length=MAX_ROWS)]
 
 
 class _Gap(msgspec.Struct):
@@ -105,6 +120,7 @@ class _State(msgspec.Struct, omit_defaults=True):
 
 
 _telemetry = msgspec.json.Decoder(_Telemetry)
+_common = msgspec.json.Decoder(_Common)
 _gap = msgspec.json.Decoder(_Gap)
 _account = msgspec.json.Decoder(_Account)
 _state = msgspec.json.Decoder(_State)
@@ -121,19 +137,44 @@ class Reading(msgspec.Struct, frozen=True):
     fault: str | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Telemetry:
-    device: str
-    stream: str
-    readings: list[Reading]
+class Source:
+    """Where telemetry comes from. The Parser gives one object for the same three things, as long as it remembers."""
+
+    __slots__ = ("channels", "device", "stream")
+
+    def __init__(self, device: str, stream: str, channels: tuple[tuple[str, str], ...]) -> None:
+        self.device = device
+        self.stream = stream
+        self.channels = channels
+
+
+class Telemetry(msgspec.Struct, gc=False):
+    """A message of readings: rows[i] has the seq first + i, and is dated start + its dt (Unix ms UTC)."""
+
+    source: Source
+    first: int
+    start: int
+    tq: str
+    rows: list[Row]
 
     @property
-    def first(self) -> int:
-        return self.readings[0].seq
+    def device(self) -> str:
+        return self.source.device
+
+    @property
+    def stream(self) -> str:
+        return self.source.stream
 
     @property
     def last(self) -> int:
-        return self.readings[-1].seq
+        return self.first + len(self.rows) - 1
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [
+            Reading(seq, self.source.channels[row.channel], self.start + row.dt, self.tq, row.value, row.fault)
+            for seq, row in enumerate(self.rows, self.first)
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,15 +207,71 @@ class Status:
     status: Literal["online", "offline"]
 
 
-def parse(topic: str, payload: bytes, received: int) -> Telemetry | ToldGap | State | Status:
-    """What a message says. received: Unix ms at which it came, for rows whose device had no clock.
+Meaning = Telemetry | ToldGap | State | Status
 
-    Raises MessageRejected, with the reason; its `account` names the readings where the message still shows them.
-    """
-    match = TOPIC.fullmatch(topic)
+
+class Parser:
+    """Reads messages. It remembers topics, streams and channel lists that it has checked: nearly all come again."""
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[bytes, str, bytes], Source] = {}
+
+    def parse(self, topic: bytes, payload: bytes, received: int) -> Meaning:
+        """What a message says. received: Unix ms at which it came, for rows whose device had no clock.
+
+        Raises MessageRejected, with the reason; its `account` names the readings where the message still shows them.
+        """
+        # What is anything but common and right is left to _parse, which says what is wrong with it.
+        if len(payload) <= MAX_PAYLOAD:
+            try:
+                message = _common.decode(payload)
+                source = self._sources[topic, message.stream, bytes(message.ch)]
+            except (msgspec.MsgspecError, RecursionError, KeyError):
+                pass
+            else:
+                if _is_sound(message, source.channels):
+                    return Telemetry(source, message.seq, message.t, message.tq, message.r)
+        meaning = _parse(*split(topic), payload, received)
+        if isinstance(meaning, Telemetry) and meaning.tq != "estimated":
+            self._remember(topic, meaning.source, bytes(_common.decode(payload).ch))
+        return meaning
+
+    def _remember(self, topic: bytes, source: Source, channels: bytes) -> None:
+        # Bounded, for an attacker can make up as many as he likes; real ones are soon known again.
+        if len(self._sources) >= MOST_REMEMBERED:
+            self._sources.clear()
+        self._sources[topic, source.stream, channels] = source
+
+
+def parse(topic: str, payload: bytes, received: int) -> Meaning:
+    """What one message says, as Parser.parse() tells it. Raises MessageRejected."""
+    return Parser().parse(topic.encode(errors="replace"), payload, received)
+
+
+def split(topic: bytes) -> tuple[str, str]:
+    """The device and the leaf. Raises MessageRejected."""
+    match = TOPIC.fullmatch(topic.decode(errors="replace"))
     if not match:
         raise MessageRejected("the topic is not thermograph/v1/DEVICE/LEAF")
-    device, leaf = match.groups()
+    return match[1], match[2]
+
+
+def _is_sound(message: _Common, channels: tuple[tuple[str, str], ...]) -> bool:
+    """Whether every row is as it should be, and no higher than the highest seq."""
+    earliest, latest, count = EARLIEST - message.t, LATEST - message.t, len(channels)
+    for row in message.r:
+        value = row.value
+        if row.channel >= count or not earliest <= row.dt < latest:
+            return False
+        if value is None:
+            if row.fault is None:
+                return False
+        elif row.fault is not None or (value < ABSOLUTE_ZERO and channels[row.channel][1] == "Cel"):
+            return False
+    return message.seq + len(message.r) - 1 <= MAX_SEQ
+
+
+def _parse(device: str, leaf: str, payload: bytes, received: int) -> Meaning:
     if len(payload) > MAX_PAYLOAD:
         raise MessageRejected(f"{len(payload)} bytes are over the limit of {MAX_PAYLOAD}")
     try:
@@ -203,34 +300,36 @@ def _parse_telemetry(device: str, payload: bytes, received: int) -> Telemetry | 
     try:
         if last > MAX_SEQ:
             raise MessageRejected(f"seq {last} is over the limit of {MAX_SEQ}")
-        return Telemetry(device, message.stream, _readings(message, received))
+        start, quality = _dated(message, received)
+        _check_rows(message, start)
     except MessageRejected as rejection:
         rejection.account = (message.stream, message.seq, min(last, MAX_SEQ))
         raise
+    source = Source(device, message.stream, tuple(message.ch))
+    return Telemetry(source, message.seq, start, quality, message.r)
 
 
-def _readings(message: _Telemetry, received: int) -> list[Reading]:
-    start: int = message.t
-    quality: str = message.tq
-    if quality == "none":
-        if message.now is None or message.boot is None:
-            raise MessageRejected("a message of time quality none needs boot and now")
-        start, quality = received - (message.now - message.t), "estimated"
+def _dated(message: _Telemetry, received: int) -> tuple[int, str]:
+    """The Unix time that the rows count from, and its quality."""
+    if message.tq != "none":
+        return message.t, message.tq
+    if message.now is None or message.boot is None:
+        raise MessageRejected("a message of time quality none needs boot and now")
+    return received - (message.now - message.t), "estimated"
+
+
+def _check_rows(message: _Telemetry, start: int) -> None:
     channels = message.ch
-    readings = []
-    for seq, row in enumerate(message.r, message.seq):
+    for number, row in enumerate(message.r):
         t, value = start + row.dt, row.value
         if row.channel >= len(channels):
-            raise MessageRejected(f"row {seq - message.seq} names channel {row.channel} of {len(channels)}")
+            raise MessageRejected(f"row {number} names channel {row.channel} of {len(channels)}")
         if (value is None) == (row.fault is None):
-            raise MessageRejected(f"row {seq - message.seq} needs either a value or a fault")
+            raise MessageRejected(f"row {number} needs either a value or a fault")
         if not EARLIEST <= t < LATEST:
-            raise MessageRejected(f"row {seq - message.seq} is dated {t} ms, not between 2020 and 2100")
-        channel = channels[row.channel]
-        if value is not None and channel[1] == "Cel" and value < ABSOLUTE_ZERO:
-            raise MessageRejected(f"row {seq - message.seq} is {value} Cel, below absolute zero")
-        readings.append(Reading(seq, channel, t, quality, value, row.fault))
-    return readings
+            raise MessageRejected(f"row {number} is dated {t} ms, not between 2020 and 2100")
+        if value is not None and channels[row.channel][1] == "Cel" and value < ABSOLUTE_ZERO:
+            raise MessageRejected(f"row {number} is {value} Cel, below absolute zero")
 
 
 def _parse_gap(device: str, payload: bytes) -> ToldGap:

@@ -5,6 +5,7 @@ Every field is the environment variable THERMOGRAPH_<FIELD>; its metadata says w
 """
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ from urllib.parse import urlsplit
 from .errors import SettingsError
 
 PREFIX = "THERMOGRAPH_"
+BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+SHARE_NAME = re.compile(r"[a-z0-9-]{0,64}")
+GATEWAY_NAME = re.compile(r"[a-z0-9-]{1,16}")
 
 
 class Secret(str):
@@ -34,10 +38,21 @@ class Settings:
         "SQLAlchemy URL, without a password: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME",
     )
     database_password: Secret = setting(Secret(""), "password for the database's user")
-    broker: str = setting("mqtt://127.0.0.1:1883", "the MQTT broker: mqtt://HOST:PORT")
+    broker: str = setting(
+        "mqtt://127.0.0.1:1883",
+        "the MQTT broker: mqtt://HOST:PORT, with TLS mqtts://, over WebSockets ws://HOST:PORT/PATH or wss://",
+    )
+    broker_ca: str = setting("", "PEM file that the broker's certificate is checked with; empty: the system's")
+    broker_version: typing.Literal["3.1.1", "5"] = setting(
+        "3.1.1", "MQTT version; with 5 ingest tells the broker how much it may send ahead of the acks, see Speed below"
+    )
     broker_user: str = setting("", "user name at the broker; empty: anonymous")
     broker_password: Secret = setting(Secret(""), "password at the broker")
     ingest_id: str = setting("thermograph-ingest", "MQTT client id of ingest; its persistent session hangs on it")
+    ingest_share: str = setting(
+        "", "name of a shared subscription: ingest workers of one name, each with its own id, share the messages"
+    )
+    ingest_batch: int = setting(20_000, "most messages that one transaction stores; three such may wait in memory")
     enrolment: typing.Literal["open", "closed"] = setting(
         "closed", "open: a device never seen before is accepted and shown as new; closed: its messages are rejected"
     )
@@ -49,8 +64,40 @@ class Settings:
     s3_prefix: str = setting("readings", "every key of the archive starts with this")
     archive_rows: int = setting(50_000, "an archive object is written when this many readings wait")
     archive_age: float = setting(300.0, "or when this many seconds have passed since the last one")
+    hot_days: int = setting(
+        400, "days that readings stay in SQL; older ones leave it when S3 was shown to hold them. 0: they stay for ever"
+    )
+    compact_after: float = setting(
+        6.0, "hours after a UTC day's end when its objects become one, and the day is sealed in the manifest"
+    )
+    smtp_host: str = setting("", "server that takes the mails of alerts; empty: no mail is sent")
+    smtp_port: int = setting(587, "its port")
+    smtp_security: typing.Literal["starttls", "tls", "none"] = setting(
+        "starttls", "starttls, tls from the start, or none (only for a server on this machine)"
+    )
+    smtp_user: str = setting("", "user name at the mail server; empty: none")
+    smtp_password: Secret = setting(Secret(""), "password at the mail server")
+    smtp_sender: str = setting("thermograph@localhost", "mail address that alerts come from")
+    webhook_reach: typing.Literal["public", "all"] = setting(
+        "public", "public: webhooks reach no address inside a network; all: they may (then every user can probe yours)"
+    )
+    gateway_tcp: str = setting("127.0.0.1:7007", "the gateway's TCP door: HOST:PORT; empty: closed")
+    gateway_http: str = setting("127.0.0.1:7008", "the gateway's HTTP door: HOST:PORT; empty: closed")
+    gateway_name: str = setting("gw", "the gateway; the device names of its sensors begin with it and a dash")
+    gateway_pattern: str = setting(
+        "", "regular expression for lines of another form, with the groups name and value; backend/gateway/README.md"
+    )
+    gateway_polls: str = setting("", "TOML file of the sensors that the gateway asks by HTTP; empty: none")
+    gateway_connections: int = setting(4096, "most clients of the gateway at a time")
+    gateway_per_address: int = setting(64, "of these, from one address")
+    gateway_rate: float = setting(20.0, "lines/s that one connection may send for long; it is read no faster")
+    gateway_idle: float = setting(300.0, "seconds without a line after which the gateway closes a connection")
+    gateway_silence: float = setting(900.0, "seconds without a reading after which a sensor of the gateway is offline")
+    gateway_sensors: int = setting(10_000, "most sensors that the gateway gives a name")
+    gateway_outbox: int = setting(1_000_000, "readings that the gateway keeps at most until they are acknowledged")
     web_host: str = setting("127.0.0.1", "address the web page listens on")
     web_port: int = setting(8080, "port the web page listens on")
+    failpoint: str = setting("", "for tests: POINT:N kills the process at the Nth pass of a point of failpoints.py")
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
@@ -78,15 +125,41 @@ class Settings:
             host, port = self.broker_address
         except ValueError:
             host, port = "", 0
-        if urlsplit(self.broker).scheme != "mqtt" or not host or not port:
-            raise SettingsError(f"{variable('broker')} is {self.broker!r}.", "It takes mqtt://HOST:PORT.")
+        if self.broker_scheme not in BROKER_PORTS or not host or not port:
+            raise SettingsError(
+                f"{variable('broker')} is {self.broker!r}.",
+                "It takes mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH.",
+            )
+        if not 1 <= self.ingest_batch <= 1_000_000:
+            raise SettingsError(f"{variable('ingest_batch')} is {self.ingest_batch}.", "It takes 1 to 1,000,000.")
         if self.archive_rows < 1 or self.archive_age <= 0:
             raise SettingsError(f"{variable('archive_rows')} and {variable('archive_age')} must be above 0.")
+        if not 0 <= self.compact_after <= 1000:
+            raise SettingsError(f"{variable('compact_after')} is {self.compact_after}.", "It takes 0 to 1000 hours.")
+        if not SHARE_NAME.fullmatch(self.ingest_share):
+            raise SettingsError(f"{variable('ingest_share')} is {self.ingest_share!r}.", "It takes a-z, 0-9, dash.")
+        if not GATEWAY_NAME.fullmatch(self.gateway_name):
+            raise SettingsError(
+                f"{variable('gateway_name')} is {self.gateway_name!r}.", "It takes 1 to 16 of a-z, 0-9 and the dash."
+            )
+        for name in ("connections", "per_address", "rate", "idle", "silence", "sensors", "outbox"):
+            if not 0 < getattr(self, f"gateway_{name}") < 1e9:
+                raise SettingsError(f"{variable(f'gateway_{name}')} must be above 0, and below a thousand millions.")
+        if self.hot_days < 0:
+            raise SettingsError(f"{variable('hot_days')} is {self.hot_days}.", "It takes days, or 0 for ever.")
 
     @property
     def broker_address(self) -> tuple[str, int]:
         parts = urlsplit(self.broker)
-        return parts.hostname or "", 1883 if parts.port is None else parts.port
+        return parts.hostname or "", BROKER_PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+
+    @property
+    def broker_scheme(self) -> str:
+        return urlsplit(self.broker).scheme
+
+    @property
+    def broker_path(self) -> str:
+        return urlsplit(self.broker).path or "/mqtt"
 
     def environment(self) -> dict[str, str]:
         """The variables that make another process read the same settings."""

@@ -4,22 +4,28 @@ Nothing is repaired here; what is found is named: the object, the batch, the dev
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Container, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from .archive import READINGS, archived_reading, day_of
+from . import chain, hot_window, manifest
 from .database import AnyRow, Database
-from .errors import NotFound
+from .errors import NotFound, VerificationFailed
 from .models import Batch, BatchSpan, Device, Reading, Span, Stream
 from .objects import ObjectStore
-from .parquet import ArchivedReading, decode
+from .parquet import ArchivedGap, ArchivedReading, DayDigest, Readings, decode
+
+PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One disagreement. kind: object-missing, object-altered, object-unknown, row-missing, row-differs, ledger."""
+    """One disagreement.
+
+    kind: object-missing, object-altered, object-unknown, row-missing, row-differs, gap-differs, ledger.
+    """
 
     kind: str
     text: str
@@ -27,16 +33,22 @@ class Finding:
 
 @dataclass
 class Verification:
-    """What was compared so far. readings: rows equal in SQL and in S3; digest: of those rows, whatever their order."""
+    """What was compared so far. readings: rows equal in SQL and in S3, and those that S3 alone holds (`dropped`).
+
+    digest: of those rows, whatever objects they lie in: equal to another database's if the readings are.
+    """
 
     objects: int = 0
     readings: int = 0
+    dropped: int = 0
+    gaps: int = 0
     digest: int = 0
     waiting: int = 0
+    _gap_readings: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
 
-    def count(self, reading: ArchivedReading) -> None:
-        self.readings += 1
-        self.digest = (self.digest + int.from_bytes(reading.digest(), "big")) % 2**256
+    def count(self, digest: DayDigest) -> None:
+        self.readings += digest.readings
+        self.digest = (self.digest + digest.digest) % 2**256
 
 
 def batches_to_check(database: Database) -> int:
@@ -44,52 +56,125 @@ def batches_to_check(database: Database) -> int:
         return connection.scalar(select(func.count()).select_from(Batch).where(Batch.uploaded_at.is_not(None))) or 0
 
 
-def verify(database: Database, store: ObjectStore, done: Verification) -> Iterator[Finding | None]:
-    """Findings as they are made, and None after each object that was compared; `done` counts along.
+def verify(database: Database, store: ObjectStore, done: Verification) -> Iterator[Finding | DayDigest | None]:
+    """Findings as they are made, None after each object that was compared; `done` counts along.
 
-    Holds one object and its rows in memory. Raises DatabaseUnavailable, ObjectStoreUnavailable.
+    After a day's last object, the digest of each device's readings of that day. Holds one object and its rows in
+    memory, and a number for each device. Raises DatabaseUnavailable, ObjectStoreUnavailable.
     """
     with database.read() as connection:
-        ids = connection.scalars(select(Batch.id).where(Batch.uploaded_at.is_not(None)).order_by(Batch.id)).all()
         done.waiting = (
             connection.scalar(select(func.count()).select_from(Batch).where(Batch.uploaded_at.is_(None))) or 0
         )
-    for batch_id in ids:
+    day = ""
+    of_day: dict[str, DayDigest] = {}
+    for batch in _uploaded(database):
+        if batch.day != day:
+            yield from of_day.values()
+            day, of_day = batch.day, {}
         with database.read() as connection:
-            yield from _check_batch(connection, store, batch_id, done)
+            yield from _check_batch(connection, store, batch, done, of_day)
         done.objects += 1
         yield None
+    yield from of_day.values()
     yield from _unknown_objects(database, store)
     with database.read() as connection:
-        yield from _check_ledger(connection)
+        yield from _check_ledger(connection, done)
 
 
-def _check_batch(connection: Connection, store: ObjectStore, batch_id: int, done: Verification) -> Iterator[Finding]:
-    batch = connection.execute(select(Batch.key, Batch.day, Batch.sha256, Batch.rows).where(Batch.id == batch_id)).one()
+def _uploaded(database: Database) -> Iterator[AnyRow]:
+    """Every uploaded batch, by day."""
+    day, last = "", 0
+    while True:
+        with database.read() as connection:
+            batches = connection.execute(
+                select(Batch.id, Batch.key, Batch.day, Batch.sha256, Batch.rows, Batch.dropped_at)
+                .where(Batch.uploaded_at.is_not(None))
+                .where((Batch.day > day) | ((Batch.day == day) & (Batch.id > last)))
+                .order_by(Batch.day, Batch.id)
+                .limit(PAGE)
+            ).all()
+        if not batches:
+            return
+        yield from batches
+        day, last = batches[-1].day, batches[-1].id
+
+
+def _check_batch(
+    connection: Connection, store: ObjectStore, batch: AnyRow, done: Verification, of_day: dict[str, DayDigest]
+) -> Iterator[Finding]:
     try:
         body = store.get(batch.key)
     except NotFound:
-        yield Finding("object-missing", f"{batch.key} is not in S3: {batch.rows} readings{_held(connection, batch_id)}")
+        yield Finding("object-missing", f"{batch.key} is not in S3: {batch.rows} readings{_held(connection, batch.id)}")
         return
     found = hashlib.sha256(body).hexdigest()
     if found != batch.sha256:
         yield Finding("object-altered", f"{batch.key} was altered: its SHA-256 is {found}, it was {batch.sha256}")
     try:
-        archived = {(row.device, row.stream, row.seq): row for row in decode(body)}
+        archived, gaps = decode(body)
     except ValueError as error:
         yield Finding("object-altered", f"{batch.key} cannot be read: {error}")
         return
-    stored = {(row.device, row.stream, row.seq): row for row in _rows(connection, batch_id, batch.day)}
-    for key in sorted(archived.keys() | stored.keys()):
-        name = "reading {} {} seq {}".format(*key)
-        if key not in stored:
-            yield Finding("row-missing", f"{name} is in {batch.key} but not in SQL")
-        elif key not in archived:
-            yield Finding("row-missing", f"{name} is in SQL but not in {batch.key}")
-        elif archived[key].digest() != stored[key].digest():
-            yield Finding("row-differs", f"{name} in {batch.key} is {archived[key]}, in SQL {stored[key]}")
+    yield from _check_gaps(connection, batch, gaps, done)
+    if batch.dropped_at is None:
+        held = hot_window.of_batch(connection, batch.id, batch.day)
+        equal = archived
+        if archived != held:
+            equal = yield from _differences(batch.key, archived, held)
+    else:
+        equal = archived
+        done.dropped += len(archived)
+        if len(archived) != batch.rows:
+            yield Finding("row-missing", f"{batch.key} holds {len(archived)} readings, {batch.rows} were archived")
+    for digest in equal.digests():
+        done.count(digest)
+        before = of_day.get(digest.device)
+        of_day[digest.device] = digest if before is None else before + digest
+
+
+def _differences(key: str, in_s3: Readings, in_sql: Readings) -> Generator[Finding, None, Readings]:
+    """Each row that differs; returns those that are equal."""
+    archived, stored = (
+        {(row.device, row.stream, row.seq): row for row in readings.rows()} for readings in (in_s3, in_sql)
+    )
+    equal: list[ArchivedReading] = []
+    for identity in sorted(archived.keys() | stored.keys()):
+        name = "reading {} {} seq {}".format(*identity)
+        if identity not in stored:
+            yield Finding("row-missing", f"{name} is in {key} but not in SQL")
+        elif identity not in archived:
+            yield Finding("row-missing", f"{name} is in SQL but not in {key}")
+        elif archived[identity] != stored[identity]:
+            yield Finding("row-differs", f"{name} in {key} is {archived[identity]}, in SQL {stored[identity]}")
         else:
-            done.count(stored[key])
+            equal.append(stored[identity])
+    if len(archived) != len(in_s3):
+        yield Finding("object-altered", f"{key} holds {len(in_s3) - len(archived)} readings twice")
+    return Readings.of_rows(equal)
+
+
+def _check_gaps(
+    connection: Connection, batch: AnyRow, gaps: list[ArchivedGap], done: Verification
+) -> Iterator[Finding]:
+    """Every gap that an object names is one of the ledger's."""
+    for gap in gaps:
+        of_stream = (gap.device, gap.stream)
+        done.gaps += 1
+        done._gap_readings[of_stream] = done._gap_readings.get(of_stream, 0) + gap.last - gap.first + 1
+        known = connection.scalar(
+            select(Span.cause)
+            .join(Stream, Stream.id == Span.stream_id)
+            .join(Device, Device.id == Stream.device_id)
+            .where(Device.name == gap.device, Stream.stream == gap.stream)
+            .where(Span.first <= gap.first, Span.last >= gap.last)
+        )
+        if known != gap.cause:
+            yield Finding(
+                "gap-differs",
+                f"{gap.device} {gap.stream} seq {gap.first}-{gap.last} is a gap ({gap.cause}) in {batch.key}, but "
+                + (f"one of another cause ({known}) in SQL" if known else "none in SQL"),
+            )
 
 
 def _held(connection: Connection, batch_id: int) -> str:
@@ -101,49 +186,75 @@ def _held(connection: Connection, batch_id: int) -> str:
         .limit(4)
     ).all()
     shown = ", ".join(f"{device} {stream} seq {first}-{last}" for device, stream, first, last in spans[:3])
-    return f" ({shown}{', ...' if len(spans) > 3 else ''})"
-
-
-def _rows(connection: Connection, batch_id: int, day: str) -> Iterator[ArchivedReading]:
-    of_batch = and_(
-        BatchSpan.batch_id == batch_id,
-        BatchSpan.stream_id == Reading.stream_id,
-        Reading.seq.between(BatchSpan.first, BatchSpan.last),
-    )
-    for row in connection.execute(READINGS.join(BatchSpan, of_batch)):
-        reading = archived_reading(row)
-        if day_of(reading.t) == day:
-            yield reading
+    return f" ({shown}{', ...' if len(spans) > 3 else ''})" if spans else ""
 
 
 def _unknown_objects(database: Database, store: ObjectStore) -> Iterator[Finding]:
+    replaced: Container[str] | None = None
     for entry in store.list():
+        if entry.key.startswith(manifest.FOLDER):
+            continue
         with database.read() as connection:
             known = connection.scalar(select(Batch.id).where(Batch.key == entry.key))
         if known is None:
-            yield Finding("object-unknown", f"{entry.key} ({entry.size} bytes) is in S3, but no batch wrote it")
+            # What a day's one object was made of stays for a while.
+            replaced = _replaced(store) if replaced is None else replaced
+            if entry.key not in replaced:
+                yield Finding("object-unknown", f"{entry.key} ({entry.size} bytes) is in S3, but no batch wrote it")
 
 
-def _check_ledger(connection: Connection) -> Iterator[Finding]:
+def _replaced(store: ObjectStore) -> Container[str]:
+    try:
+        return chain.load(store).replaced
+    except VerificationFailed:
+        # `python -m tools chain` says what is wrong with it.
+        return ()
+
+
+def _check_ledger(connection: Connection, done: Verification) -> Iterator[Finding]:
     streams = connection.execute(
-        select(Stream.id, Stream.stream, Stream.sampled, Stream.archived, Device.name)
+        select(Stream.id, Stream.stream, Stream.sampled, Stream.archived, Stream.frozen, Device.name)
         .join(Device, Device.id == Stream.device_id)
         .order_by(Stream.id)
     ).all()
+    uploaded = _in_batches(connection, Batch.uploaded_at.is_not(None))
+    dropped = _in_batches(connection, Batch.dropped_at.is_not(None))
     for stream in streams:
         name = f"{stream.name} {stream.stream}"
-        yield from _check_rows(connection, stream, name)
-        archived = connection.scalar(
-            select(func.coalesce(func.sum(BatchSpan.rows), 0))
-            .join(Batch, Batch.id == BatchSpan.batch_id)
-            .where(BatchSpan.stream_id == stream.id, Batch.uploaded_at.is_not(None))
-        )
+        yield from _check_rows(connection, stream, name, dropped.get(stream.id, 0))
+        archived = uploaded.get(stream.id, 0)
         if archived != stream.archived:
             yield Finding("ledger", f"{name}: {stream.archived} counted as archived, its objects hold {archived}")
+        if not done.waiting:
+            lost = _lost(connection, stream)
+            told = done._gap_readings.get((stream.name, stream.stream), 0)
+            if lost != told:
+                yield Finding("gap-differs", f"{name}: {lost} readings lost up to seq {stream.frozen}, S3 names {told}")
 
 
-def _check_rows(connection: Connection, stream: AnyRow, name: str) -> Iterator[Finding]:
-    """Every seq that the ledger calls stored is a row, and every row is one that it calls stored."""
+def _in_batches(connection: Connection, which: ColumnElement[bool]) -> dict[int, int]:
+    """stream id → its readings in these batches."""
+    rows = connection.execute(
+        select(BatchSpan.stream_id, func.sum(BatchSpan.rows))
+        .join(Batch, Batch.id == BatchSpan.batch_id)
+        .where(which)
+        .group_by(BatchSpan.stream_id)
+    )
+    return {stream_id: int(readings) for stream_id, readings in rows}
+
+
+def _lost(connection: Connection, stream: AnyRow) -> int:
+    """Readings in the stream's gaps up to where it is frozen."""
+    gaps = connection.execute(
+        select(Span.first, Span.last).where(
+            Span.stream_id == stream.id, Span.cause.is_not(None), Span.first <= stream.frozen
+        )
+    )
+    return sum(min(last, stream.frozen) - first + 1 for first, last in gaps)
+
+
+def _check_rows(connection: Connection, stream: AnyRow, name: str, dropped: int) -> Iterator[Finding]:
+    """Every seq that the ledger calls stored is a row, or left SQL after the archive; every row is one of those."""
     within = and_(Span.stream_id == Reading.stream_id, Reading.seq.between(Span.first, Span.last))
     spans = connection.execute(
         select(Span.first, Span.last, Span.cause, func.count(Reading.seq).label("rows"))
@@ -152,34 +263,57 @@ def _check_rows(connection: Connection, stream: AnyRow, name: str) -> Iterator[F
         .group_by(Span.first, Span.last, Span.cause)
         .order_by(Span.first)
     ).all()
-    reached = 0
+    reached = stored = 0
     for span in spans:
         if span.first <= reached:
             yield Finding("ledger", f"{name}: seq {span.first} is accounted for twice")
         reached = span.last
-        wanted = span.last - span.first + 1 if span.cause is None else 0
-        if span.rows != wanted and span.cause is not None:
+        if span.cause is None:
+            stored += span.last - span.first + 1
+        elif span.rows:
             yield Finding("ledger", f"{name}: {span.rows} rows lie in the gap seq {span.first}-{span.last}")
-        elif span.rows != wanted:
-            yield from _missing_rows(connection, stream.id, span, name)
+    kept = sum(span.rows for span in spans)
+    if kept + dropped < stored:
+        missing = list(_missing_rows(connection, stream.id, [span for span in spans if span.cause is None], name))
+        yield from missing or [
+            Finding("ledger", f"{name}: {stored} stored, but {kept} rows in SQL, {dropped} in S3 only")
+        ]
+    elif kept + dropped > stored:
+        yield Finding("ledger", f"{name}: {kept} rows in SQL and {dropped} in S3 only, but {stored} are accounted for")
     outside = connection.scalar(select(func.count()).select_from(Reading).where(Reading.stream_id == stream.id))
-    if outside != sum(span.rows for span in spans):
-        yield Finding(
-            "ledger", f"{name}: {outside} rows in SQL, {sum(span.rows for span in spans)} of them accounted for"
-        )
+    if outside != kept:
+        yield Finding("ledger", f"{name}: {outside} rows in SQL, {kept} of them accounted for")
     if reached > stream.sampled:
         yield Finding("ledger", f"{name}: seq {reached} is accounted for, but only {stream.sampled} were sampled")
 
 
-def _missing_rows(connection: Connection, stream_id: int, span: AnyRow, name: str) -> Iterator[Finding]:
-    expected = span.first
-    seqs = connection.scalars(
-        select(Reading.seq)
-        .where(Reading.stream_id == stream_id, Reading.seq.between(span.first, span.last))
-        .order_by(Reading.seq)
-    )
-    for seq in [*seqs, span.last + 1]:
-        if seq > expected:
-            which = f"seq {expected}" if seq == expected + 1 else f"seq {expected}-{seq - 1}"
+def _missing_rows(connection: Connection, stream_id: int, spans: list[AnyRow], name: str) -> Iterator[Finding]:
+    """The seq of these spans that are neither rows in SQL nor within what left it."""
+    left = connection.execute(
+        select(BatchSpan.first, BatchSpan.last)
+        .join(Batch, Batch.id == BatchSpan.batch_id)
+        .where(BatchSpan.stream_id == stream_id, Batch.dropped_at.is_not(None))
+        .order_by(BatchSpan.first)
+    ).all()
+    for span in spans:
+        held = connection.execute(
+            select(Reading.seq)
+            .where(Reading.stream_id == stream_id, Reading.seq.between(span.first, span.last))
+            .order_by(Reading.seq)
+        )
+        present = heapq.merge(((seq, seq) for (seq,) in held), ((first, last) for first, last in left))
+        for first, last in _holes(present, span.first, span.last):
+            which = f"seq {first}" if first == last else f"seq {first}-{last}"
             yield Finding("row-missing", f"reading {name} {which} was stored, but is not in SQL")
-        expected = seq + 1
+
+
+def _holes(present: Iterable[tuple[int, int]], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The parts of first..last that no (first, last) of `present` covers, which are in order of their first."""
+    for begin, end in present:
+        if begin > last:
+            break
+        if begin > first:
+            yield first, begin - 1
+        first = max(first, end + 1)
+    if first <= last:
+        yield first, last

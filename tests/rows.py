@@ -11,7 +11,8 @@ import time
 
 from sqlalchemy import func, insert, select, update
 
-from backend import ledger
+from backend import ledger, rollup
+from backend.bulk import Bulk
 from backend.database import Database, upsert
 from backend.models import Channel, Device, Newest, Progress, Reading, Span, Stream
 
@@ -63,6 +64,8 @@ class Rows:
                 for i, (t, value) in enumerate(found)
             ]
             connection.execute(insert(Reading), rows)
+            buckets = rollup.rows([row["t"] for row in rows], [row["value"] for row in rows])
+            Bulk(connection).add_rollups([(channel, *bucket) for bucket in buckets])
             self._claim(connection, stream, len(rows), None)
             number = self._number(connection)
             upsert(connection, Newest, [{**rows[-1], "commit_number": number}])

@@ -102,7 +102,13 @@ class Mosquitto(Server):
             subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)  # noqa: S607 - from PATH, as installed
             rules = folder / "rules"
             # What a device may do: speak under its own name, and hear what is meant for it.
-            rules.write_text("user backend\ntopic readwrite thermograph/#\n\npattern readwrite thermograph/v1/%u/#\n")
+            rules.write_text(
+                "user backend\ntopic readwrite thermograph/#\n\n"
+                # No broker can match "gw-..." within a level: a gateway speaks for devices of any name.
+                "user gateway\ntopic write thermograph/v1/+/telemetry\ntopic write thermograph/v1/+/state\n"
+                "topic write thermograph/v1/+/status\ntopic read thermograph/v1/+/ack\n\n"
+                "pattern readwrite thermograph/v1/%u/#\n"
+            )
             lines += [f"password_file {passwords}", f"acl_file {rules}", "allow_anonymous false"]
         else:
             lines.append("allow_anonymous true")

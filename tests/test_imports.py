@@ -11,15 +11,32 @@ FIRMWARE = ROOT / "firmware" / "thermograph"
 
 # A module may import from its own row and those above it.
 BACKEND_ROWS = [
-    {"errors", "settings", "reading", "coverage", "command_group"},
-    {"models", "database", "bus", "objects", "parquet"},
-    {"commit", "ledger", "archive", "calibration", "alerts", "notify"},
-    {"ingest", "verify", "queries"},
+    {"errors", "settings", "reading", "coverage", "rollup", "command_group", "failpoints", "private", "manifest"},
+    {"models", "database", "bulk", "fast_client", "bus", "objects", "parquet"},
+    {
+        "commit",
+        "ledger",
+        "lease",
+        "hot_window",
+        "freezing",
+        "derived",
+        "archive",
+        "chain",
+        "catalog",
+        "compaction",
+        "calibration",
+        "notify",
+        "devices",
+        "gateway",
+    },
+    {"ingest", "verify", "restore", "history", "queries"},
+    {"alerts"},
     {"api"},
     {"web"},
     {"app"},
-    {"run"},
-    {"__main__"},
+    {"run", "deploy"},
+    {"alert_command"},
+    {"__main__", "lambda_handler"},
 ]
 FIRMWARE_ROWS = [
     {"errors", "reading", "clock", "build", "packets", "resolver", "sntp", "wifi"},
@@ -31,9 +48,9 @@ FIRMWARE_ROWS = [
     {"boards"},
 ]
 ONLY_IMPORTER = {
-    "paho": {"backend/bus.py"},
-    "boto3": {"backend/objects.py"},
-    "botocore": {"backend/objects.py"},
+    "paho": {"backend/bus.py", "backend/fast_client.py", "backend/gateway/publisher.py"},
+    "boto3": {"backend/objects.py", "backend/deploy/credentials.py"},
+    "botocore": {"backend/objects.py", "backend/deploy/credentials.py"},
     "pyarrow": {"backend/parquet.py"},
     "waitress": {"backend/app.py"},
 }

@@ -4,7 +4,25 @@ import click
 
 from backend.command_group import LazyGroup
 
-NAMES = ("setup", "check", "verify", "bench", "mpy", "buckets", "upload", "download")
+NAMES = (
+    "setup",
+    "check",
+    "verify",
+    "restore",
+    "chain",
+    "bench",
+    "mpy",
+    "buckets",
+    "upload",
+    "download",
+    "image",
+    "wokwi",
+    "flash",
+    "provision",
+    "monitor",
+    "simulate",
+    "tcp-send",
+)
 
 
 @click.group(cls=LazyGroup, package=__package__, names=NAMES)

@@ -4,7 +4,6 @@ A value lasts until the next one, but no longer than the rule's hold; what is no
 same function serves a whole history and its continuation: it starts from a Signal that remembers what it has seen.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,10 +38,10 @@ class Signal:
     reached: int | None = None
     last: Sample | None = None
     wrong: bool = False
-    recent: deque[Sample] = field(default_factory=deque)
+    recent: list[Sample] = field(default_factory=list)
 
     def copy(self) -> "Signal":
-        return Signal(self.reached, self.last, self.wrong, deque(self.recent))
+        return Signal(self.reached, self.last, self.wrong, list(self.recent))
 
 
 def spans(rule: Rule, signal: Signal, samples: list[Sample], until: int) -> Iterator[Span]:
@@ -83,7 +82,7 @@ def _take(rule: Rule, signal: Signal, sample: Sample) -> None:
     signal.reached = sample.t if signal.reached is None else signal.reached
     if rule.kind in ("rise", "fall"):
         while signal.recent and signal.recent[0].t < sample.t - rule.window:
-            signal.recent.popleft()
+            del signal.recent[0]
         if sample.value is not None:
             signal.recent.append(sample)
     shown = _shown(rule, signal, sample)

@@ -6,7 +6,6 @@ ends when less than the duration is left in the window and the signal is not wro
 """
 
 import itertools
-from collections import deque
 from dataclasses import dataclass, field, replace
 
 from .conditions import Sample, Signal, Span, spans
@@ -31,12 +30,12 @@ class Watch:
     """
 
     signal: Signal = field(default_factory=Signal)
-    exposures: deque[tuple[int, int, float | None]] = field(default_factory=deque)
+    exposures: list[tuple[int, int, float | None]] = field(default_factory=list)
     exposure: int = 0
     open: Episode | None = None
 
     def copy(self) -> "Watch":
-        return Watch(self.signal.copy(), deque(self.exposures), self.exposure, self.open)
+        return Watch(self.signal.copy(), list(self.exposures), self.exposure, self.open)
 
 
 def watch(rule: Rule, memory: Watch, samples: list[Sample], until: int) -> list[Episode]:
@@ -94,7 +93,7 @@ def _cumulative(rule: Rule, memory: Watch, span: Span, ended: list[Episode]) -> 
         elif memory.exposure < rule.duration:
             _end(memory, at + before - rule.duration, ended)
         while memory.exposures and memory.exposures[0][1] <= to - rule.window:
-            memory.exposures.popleft()
+            del memory.exposures[0]
         at = to
 
 

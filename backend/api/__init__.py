@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from ..database import Database
-from . import channels, devices, events, ledger
+from . import alerts, channels, devices, events, ledger
 from .live import Live
 
 
@@ -14,4 +14,5 @@ def blueprint(database: Database, live: Live) -> Blueprint:
     api.register_blueprint(channels.blueprint(database))
     api.register_blueprint(ledger.blueprint(database))
     api.register_blueprint(events.blueprint(live))
+    api.register_blueprint(alerts.blueprint(database))
     return api

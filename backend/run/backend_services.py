@@ -1,4 +1,4 @@
-"""The backend's own processes: ingest, archive and web, each `python -m backend NAME`, configured by environment."""
+"""The backend's own processes, each `python -m backend NAME`, configured by environment."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -30,6 +30,8 @@ def services(layout: Layout, settings: Settings, environment: Mapping[str, str])
     return [
         service("ingest", "stores readings, acknowledges after the commit", said_ready),
         service("archive", f"a Parquet object every {settings.archive_age:g} s", said_ready),
+        service("compact", "one object a day, and the chain of manifests", said_ready),
+        service("alerts", "watches the rules that you add: python -m backend alert --help", said_ready),
         service(
             "web",
             f"page and API on {settings.web_host}:{settings.web_port}",

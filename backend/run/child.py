@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from . import private
+from .. import private
 
 LEASH = Path(__file__).with_name("leash.py")
 LONGEST_LINE = 64 * 1024

@@ -21,6 +21,12 @@ PORT = click.IntRange(1, 65535)
     help="Port of the embedded MQTT broker.",
 )
 @click.option(
+    "--lan/--no-lan",
+    default=False,
+    show_default=True,
+    help="Let boards on your network reach the broker. Without TLS: for a network that you trust.",
+)
+@click.option(
     "--s3-port",
     metavar="PORT",
     type=PORT,
@@ -56,6 +62,7 @@ PORT = click.IntRange(1, 65535)
 def run(
     web_port: int,
     broker_port: int,
+    lan: bool,
     s3_port: int,
     state_dir: Path,
     device: bool,
@@ -64,8 +71,9 @@ def run(
 ) -> None:
     """Run all of Thermograph on this machine: broker, S3 server, ingest, archive, web page, and a simulated device.
 
-    Nothing needs setting up, nothing outside the state folder is written, and every port is on 127.0.0.1 only. Ctrl-C
-    stops all of it; the next run goes on with the same data. A part that dies is started again and named.
+    Nothing needs setting up, nothing outside the state folder is written, and every port is on 127.0.0.1 only, the
+    broker's with --lan excepted. Ctrl-C stops all of it; the next run goes on with the same data. A part that dies is
+    started again and named.
 
     Two runs side by side need a folder and ports of their own:
 
@@ -77,5 +85,6 @@ def run(
     from .console import Console
 
     started = time.monotonic()
-    choices = machine.Choices(web_port, broker_port, s3_port, state_dir.resolve(), device, interval, archive_age)
+    state = state_dir.resolve()
+    choices = machine.Choices(web_port, broker_port, s3_port, lan, state, device, interval, archive_age)
     machine.run(choices, Console(), started)

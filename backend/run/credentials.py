@@ -5,9 +5,9 @@ import json
 import secrets
 from pathlib import Path
 
+from .. import private
 from ..errors import SettingsError
 from ..settings import Secret
-from . import private
 
 
 @dataclasses.dataclass(frozen=True)

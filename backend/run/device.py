@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .. import private
 from ..settings import Secret
-from . import micropython, private
+from . import micropython
 from .child import Service
 from .console import Console
 from .layout import FIRMWARE, Layout
@@ -32,24 +33,35 @@ class Device:
     interval: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """How to start the firmware in a device's folder. environment: added to the caller's. on: the interpreter."""
+
+    command: list[str]
+    environment: dict[str, str]
+    on: str
+
+
+def program(folder: Path, library: Path) -> Program:
+    """library: the folder that holds umqtt."""
+    script = [str(FIRMWARE / "main.py"), str(folder)]
+    interpreter = micropython.find(os.environ)
+    path = [str(FIRMWARE), str(library)]
+    if interpreter:
+        command = [*interpreter, "-X", f"heapsize={HEAP}", *script]
+        # Setting the variable replaces MicroPython's own path, which holds its frozen modules.
+        return Program(command, {"MICROPYPATH": os.pathsep.join([*path, ".frozen"])}, "MicroPython")
+    environment = {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    return Program([sys.executable, *script], environment, "CPython (no MicroPython 1.24 or newer found)")
+
+
 def service(
     device: Device, layout: Layout, library: Path, console: Console, post: Callable[[Callable[[], None]], None]
 ) -> Service:
     """library: the folder that holds umqtt. post: has the main thread call what it is given."""
     private.make_folder(device.folder)
     private.write(device.folder / "settings.json", settings(device))
-    program = [str(FIRMWARE / "main.py"), str(device.folder)]
-    interpreter = micropython.find(os.environ)
-    path = [str(FIRMWARE), str(library)]
-    if interpreter:
-        command = [*interpreter, "-X", f"heapsize={HEAP}", *program]
-        # Setting the variable replaces MicroPython's own path, which holds its frozen modules.
-        environment = {"MICROPYPATH": os.pathsep.join([*path, ".frozen"])}
-        about = "simulated, on MicroPython"
-    else:
-        command = [sys.executable, *program]
-        environment = {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
-        about = "simulated, on CPython (no MicroPython 1.24 or newer found)"
+    firmware = program(device.folder, library)
 
     def show(line: str) -> None:
         sample = SAMPLE.fullmatch(line)
@@ -61,9 +73,9 @@ def service(
 
     return Service(
         name="device",
-        about=about,
-        command=command,
-        environment=environment,
+        about=f"simulated, on {firmware.on}",
+        command=firmware.command,
+        environment=firmware.environment,
         folder=device.folder,
         log=layout.log("device"),
         ready=lambda child: bool(child.said) or child.age > 1.0,

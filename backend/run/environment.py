@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from .. import private
 from ..errors import SettingsError
 from ..settings import Settings
-from . import private
 from .credentials import Credentials
 from .layout import Layout
 

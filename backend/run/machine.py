@@ -6,15 +6,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .. import private
 from ..settings import Settings
-from . import backend_services, broker, environment, lock, object_store, ports, private, umqtt
+from . import backend_services, broker, environment, lock, object_store, ports, umqtt
 from . import device as simulated
 from .console import Console
 from .credentials import Credentials
 from .layout import Layout
 from .supervisor import Supervisor
 
-DEMO = "demo"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - asked for by --lan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Choices:
     web_port: int
     broker_port: int
     s3_port: int
+    lan: bool
     state_dir: Path
     device: bool
     interval: float
@@ -49,9 +51,11 @@ def run(choices: Choices, console: Console, started: float) -> None:
         settings = settings_for(choices, layout, credentials)
         variables = environment.of(settings, credentials)
         environment.save(layout, variables)
+        host = ANYWHERE if choices.lan else ports.HOST
+        mqtt = broker.Broker(layout, host, choices.broker_port, credentials)
         supervisor.start(
             [
-                broker.service(layout, choices.broker_port, credentials, {DEMO: credentials.device}),
+                mqtt.service(),
                 object_store.service(layout, choices.s3_port, credentials),
             ]
         )
@@ -65,7 +69,12 @@ def run(choices: Choices, console: Console, started: float) -> None:
         console.up(f"http://{ports.HOST}:{choices.web_port}/", time.monotonic() - started)
         if choices.device:
             _start_device(choices, layout, credentials, console, supervisor)
-        supervisor.watch()
+        supervisor.watch(lambda: _follow(mqtt, console))
+
+
+def _follow(mqtt: broker.Broker, console: Console) -> None:
+    if told := mqtt.follow():
+        console.note(told)
 
 
 def settings_for(choices: Choices, layout: Layout, credentials: Credentials) -> Settings:
@@ -101,6 +110,7 @@ def _start_device(
     if library is None:
         console.note(f"Fetching {umqtt.REQUIREMENT}, the device's MQTT client ...")
         library = umqtt.fetch()
-    device = simulated.Device(DEMO, layout.device(DEMO), choices.broker_port, credentials.device, choices.interval)
+    name = broker.DEMO
+    device = simulated.Device(name, layout.device(name), choices.broker_port, credentials.device, choices.interval)
     supervisor.start([simulated.service(device, layout, library, console, supervisor.post)])
     supervisor.wait_ready()

@@ -7,7 +7,8 @@ shared server: production uses Amazon S3.
 
 import json
 
-from . import private, probes
+from .. import private
+from . import probes
 from .broker import program
 from .child import Service
 from .credentials import Credentials

@@ -75,11 +75,12 @@ class Supervisor:
                 self._check_start(slot.service, slot.child)
             self._run_events(PROBE_EVERY)
 
-    def watch(self) -> None:
-        """Restart what ends, until a stop signal."""
+    def watch(self, also: Callable[[], None] = lambda: None) -> None:
+        """Restart what ends, until a stop signal. also: called at each turn."""
         while True:
             for slot in self._slots:
                 self._check(slot)
+            also()
             self._run_events(TICK)
 
     def _check_start(self, service: Service, child: Child | None) -> None:

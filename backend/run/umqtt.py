@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import private
 from ..errors import ServiceFailed, Unavailable
-from . import private
 from .layout import TOOLS
 
 VARIABLE = "THERMOGRAPH_UMQTT"

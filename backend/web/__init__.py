@@ -3,10 +3,11 @@
 from flask import Blueprint
 
 from ..database import Database
-from . import overview
+from . import alerts, overview
 
 
 def blueprint(database: Database) -> Blueprint:
     web = Blueprint("web", __name__)
     web.register_blueprint(overview.blueprint(database))
+    web.register_blueprint(alerts.blueprint(database))
     return web

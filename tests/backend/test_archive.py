@@ -1,59 +1,27 @@
 """The archive on moto's S3: each committed reading in one object, whatever fails at whatever point."""
 
+import hashlib
 import random
-import uuid
 
 import pytest
-from moto import mock_aws
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
-from backend import ledger
+from backend import freezing, ledger
 from backend.archive import Archive
 from backend.errors import ObjectStoreUnavailable
 from backend.ingest import Ingest
-from backend.models import Batch, Reading, Stream
-from backend.objects import ObjectStore
-from backend.parquet import ArchivedReading, decode, encode
-from backend.settings import Settings
+from backend.models import Batch, Newest, Reading, Rollup, Stream
+from backend.parquet import ArchivedGap, ArchivedReading, DayDigest, Readings, decode, encode
 from backend.verify import Verification, verify
+from tests.backend.archive_parts import archive_all, archived, findings, rows_of
 from tests.backend.test_commit import gap, telemetry
 
 DAY = 86_400_000
 
 
-@pytest.fixture(scope="module")
-def s3():
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        yield
-
-
-@pytest.fixture
-def store(s3):
-    store = ObjectStore(Settings(s3_bucket=f"archive-{uuid.uuid4().hex}"))
-    store.create_bucket()
-    return store
-
-
 @pytest.fixture
 def ingest(database):
     return Ingest(database, bus=None, enrolment="open")
-
-
-def archived(store):
-    return [(row.device, row.stream, row.seq) for entry in store.list() for row in decode(store.get(entry.key))]
-
-
-def findings(database, store):
-    done = Verification()
-    return [finding for finding in verify(database, store, done) if finding], done
-
-
-def archive_all(database, store, rows=10_000):
-    archive = Archive(database, store, rows=rows, age=1)
-    while archive.freeze():
-        archive.upload()
 
 
 def test_every_committed_reading_is_archived_once_by_day_of_event_time(database, store, ingest):
@@ -127,16 +95,14 @@ def test_a_failing_store_leads_to_the_same_bytes_under_the_same_keys(database, s
 def test_two_archivers_freeze_each_reading_once(database, store, ingest, monkeypatch):
     ingest.commit([telemetry(1, 20)])
     first, second = (Archive(database, store, rows=100, age=1) for _ in range(2))
-    from backend import archive as module
+    batches = freezing.batches
 
-    batches = module._batches
-
-    def overtaken(rows):
-        monkeypatch.setattr(module, "_batches", batches)
+    def overtaken(*arguments):
+        monkeypatch.setattr(freezing, "batches", batches)
         assert second.freeze() == 20
-        return batches(rows)
+        return batches(*arguments)
 
-    monkeypatch.setattr(module, "_batches", overtaken)
+    monkeypatch.setattr(freezing, "batches", overtaken)
     assert first.freeze() == 0
     first.upload()
     second.upload()
@@ -162,10 +128,120 @@ def test_the_same_readings_give_the_same_bytes():
         )
         for seq in range(1, 2000)
     ]
-    body = encode(readings)
+    body = encode(Readings.of_rows(readings))
     shuffled = random.Random(1).sample(readings, len(readings))
-    assert encode(shuffled) == body
-    assert decode(body) == readings
+    assert encode(Readings.of_rows(shuffled)) == body
+    assert decode(body)[0].rows() == readings
+
+
+def test_gaps_go_into_the_object_with_the_readings_around_them(database, store, ingest):
+    ingest.commit([telemetry(1, 2), gap(3, 4), telemetry(5, 2)])
+    archive_all(database, store)
+    (entry,) = store.list()
+    assert decode(store.get(entry.key))[1] == [ArchivedGap("fridge-1", "9f3a1c02", 3, 4, "flash-full")]
+    # A gap that grows after its beginning was archived, and comes with no reading at all.
+    ingest.commit([gap(7, 8)])
+    archive_all(database, store)
+    ingest.commit([gap(9, 9)])
+    archive = Archive(database, store, rows=100, age=1)
+    assert archive.freeze() == 1
+    archive.upload()
+    told = sorted(gap for entry in store.list() for gap in decode(store.get(entry.key))[1])
+    assert [(gap.first, gap.last) for gap in told] == [(3, 4), (7, 8), (9, 9)]
+    found, done = findings(database, store)
+    assert (found, done.gaps) == ([], 3)
+
+
+def test_a_backlog_is_archived_in_whole_days_of_all_streams(database, store, ingest, monkeypatch):
+    """Three streams of five days: not an object for each stream and day, but the streams' days together."""
+    monkeypatch.setattr(freezing, "LEAST_ROWS", 4)
+    for number in range(3):
+        rows = [[day * DAY + step, 0, step] for day in range(5) for step in range(4)]
+        ingest.commit([telemetry(1, 20, f"d{number}", f"0000000{number}", r=rows)])
+    archive_all(database, store, rows=12)
+    sizes = [len(rows_of(store, entry.key)) for entry in store.list()]
+    assert sizes == [12] * 5
+    assert len(set(archived(store))) == 60
+    assert findings(database, store)[0] == []
+
+
+@pytest.mark.parametrize("rows", [10, 17, 25, 49])
+def test_no_object_is_small_where_many_readings_wait(database, store, ingest, monkeypatch, rows):
+    monkeypatch.setattr(freezing, "LEAST_ROWS", 5)
+    for number in range(7):
+        ingest.commit([telemetry(1, 50, f"d{number}", f"0000000{number}", r=[[i, 0, i] for i in range(50)])])
+    archive_all(database, store, rows=rows)
+    assert min(len(rows_of(store, entry.key)) for entry in store.list()) >= 5
+    assert sorted(archived(store)) == [(f"d{n}", f"0000000{n}", seq) for n in range(7) for seq in range(1, 51)]
+    assert findings(database, store)[0] == []
+
+
+class TestHotWindow:
+    """The readings of the wire's examples are a year old: outside of a window of one day."""
+
+    @pytest.fixture(autouse=True)
+    def archive(self, database, store, ingest):
+        ingest.commit([telemetry(1, 30, r=[[i * 60_000, 0, i] for i in range(30)]), gap(31, 33)])
+        archive_all(database, store, rows=14)
+        self.archive = Archive(database, store, rows=14, age=1, hot_days=1)
+
+    def count(self, database):
+        with database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(Reading))
+
+    def test_what_s3_was_shown_to_hold_leaves_sql(self, database, store, ingest):
+        with database.read() as connection:
+            before = ledger.read(connection), connection.execute(select(Newest)).all()
+            rolled = connection.execute(select(Rollup).order_by(Rollup.width, Rollup.start)).all()
+        found, whole = findings(database, store)
+        assert found == []
+        assert self.archive.drop() == 2
+        assert self.archive.drop() == 0
+        assert self.count(database) == 0
+        with database.read() as connection:
+            assert (ledger.read(connection), connection.execute(select(Newest)).all()) == before
+            assert connection.execute(select(Rollup).order_by(Rollup.width, Rollup.start)).all() == rolled
+        found, done = findings(database, store)
+        assert (found, done.digest, done.readings, done.dropped) == ([], whole.digest, 30, 30)
+
+    def test_readings_that_come_again_are_still_known(self, database, store, ingest):
+        self.archive.drop()
+        assert ingest.commit([telemetry(1, 30, r=[[i * 60_000, 0, i] for i in range(30)])]).stored == 0
+        ingest.commit([telemetry(34, 2)])
+        archive_all(database, store)
+        assert sorted(seq for *_, seq in archived(store)) == [*range(1, 31), 34, 35]
+        assert findings(database, store)[0] == []
+
+    def test_no_window_keeps_all(self, database, store):
+        assert Archive(database, store, rows=20, age=1).drop() == 0
+        assert self.count(database) == 30
+
+    @pytest.mark.parametrize("harm", ["missing", "altered", "other rows"])
+    def test_nothing_leaves_sql_whose_object_is_not_what_it_was(self, database, store, harm, caplog):
+        key = next(iter(store.list())).key
+        if harm == "missing":
+            store.delete(key)
+        elif harm == "altered":
+            store.put(key, store.get(key)[:-1] + b"!")
+        else:
+            body = encode(Readings.of_rows(rows_of(store, key)[1:]))
+            store.put(key, body)
+            with database.write() as connection:
+                sha256 = hashlib.sha256(body).hexdigest()
+                connection.execute(update(Batch).where(Batch.key == key).values(sha256=sha256))
+        assert self.archive.drop() == 1
+        with database.read() as connection:
+            kept = connection.scalar(select(Batch.rows).where(Batch.key == key))
+        assert self.count(database) == kept
+        assert "stay in SQL" in caplog.text
+
+    def test_a_row_that_is_missing_beside_dropped_ones_is_named(self, database, store, ingest):
+        self.archive.drop()
+        ingest.commit([telemetry(34, 3)])
+        with database.write() as connection:
+            connection.execute(delete(Reading).where(Reading.seq == 35))
+        (finding,) = findings(database, store)[0]
+        assert (finding.kind, "9f3a1c02 seq 35 was" in finding.text) == ("row-missing", True)
 
 
 class TestVerify:
@@ -196,9 +272,9 @@ class TestVerify:
 
     def test_names_a_value_changed_behind_a_valid_file(self, database, store):
         entry = next(iter(store.list()))
-        rows = decode(store.get(entry.key))
+        rows = rows_of(store, entry.key)
         rows[3] = ArchivedReading(**{**vars(rows[3]), "value": 99.0})
-        store.put(entry.key, encode(rows))
+        store.put(entry.key, encode(Readings.of_rows(rows)))
         kinds = {finding.kind for finding in findings(database, store)[0]}
         assert kinds == {"object-altered", "row-differs"}
 
@@ -222,8 +298,10 @@ class TestVerify:
         assert finding.kind == "ledger"
 
     def test_its_digest_is_of_the_rows_whatever_objects_they_lie_in(self, database, store):
-        expected = Verification()
-        for entry in reversed(list(store.list())):
-            for row in reversed(decode(store.get(entry.key))):
-                expected.count(row)
-        assert findings(database, store)[1].digest == expected.digest
+        rows = [row for entry in reversed(list(store.list())) for row in reversed(rows_of(store, entry.key))]
+        expected = list(Readings.of_rows(rows).digests())
+        assert [(digest.device, digest.readings) for digest in expected] == [("b", 30), ("fridge-1", 30)]
+        done = Verification()
+        found = [digest for digest in verify(database, store, done) if isinstance(digest, DayDigest)]
+        assert sorted(found, key=lambda digest: digest.device) == expected
+        assert done.digest == sum(digest.digest for digest in expected) % 2**256

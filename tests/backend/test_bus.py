@@ -1,5 +1,9 @@
 """The bus at a real mosquitto: what is not acked comes again, and an old ack never acknowledges a new message."""
 
+import queue
+import threading
+import time
+
 import paho.mqtt.client as mqtt
 import paho.mqtt.publish
 import pytest
@@ -52,7 +56,7 @@ def test_what_is_not_acked_comes_again_and_what_is_acked_does_not(broker, connec
     bus = connect()
     publish(broker, "1", "2", "3")
     first, *rest = take(bus, 3)
-    first.ack()
+    bus.ack([first])
     bus.stop()
     again = take(connect(), 2)
     assert [message.payload for message in again] == [message.payload for message in rest] == [b"2", b"3"]
@@ -66,7 +70,7 @@ def test_an_ack_of_an_old_connection_acknowledges_nothing_on_a_new_one(broker, c
     broker.start()
     # The broker came back empty, so it numbers from 1 again: the same packet id now means another message.
     assert wait_for_resubscription(broker, bus)[0].payload == b"new"
-    old.ack()
+    bus.ack([old])
     bus.stop()
     assert [message.payload for message in take(connect(), 1)] == [b"new"]
 
@@ -99,3 +103,23 @@ def test_a_burst_is_taken_as_one_group(broker, connect):
     publish(broker, *[str(n) for n in range(20)])
     group = take(bus, 20)
     assert [int(message.payload) for message in group] == list(range(20))
+
+
+def test_what_is_sent_does_not_wait_until_something_comes(broker, connect):
+    """Thirty, one after the other has come back: asleep in its select(), the client would take a second for each."""
+    bus, back = connect(), queue.SimpleQueue()
+    listener = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    listener.on_message = lambda _client, _userdata, message: back.put(message.payload)
+    ready = threading.Event()
+    listener.on_subscribe = lambda *_: ready.set()
+    listener.connect("127.0.0.1", broker.port)
+    listener.subscribe("thermograph/v1/fridge-1/ack")
+    listener.loop_start()
+    assert ready.wait(10)
+    before = time.monotonic()
+    for number in range(30):
+        bus.publish([("thermograph/v1/fridge-1/ack", b"%d" % number)])
+        assert back.get(timeout=10) == b"%d" % number
+    assert time.monotonic() - before < 15
+    listener.disconnect()
+    listener.loop_stop()

@@ -38,11 +38,10 @@ def test_agrees_with_the_oracle_over_random_claims_and_reloads(seed):
             cause = chance.choice([None, None, None, "flash-full"])
             new = [seq for part in coverage.claim(first, last, cause) for seq in range(part[0], part[1] + 1)]
             assert new == oracle.claim(first, last, cause)
-        for first in coverage.removed:
+        changed, removed = coverage.changes()
+        for first in removed:
             del table[first]
-        for run in coverage.added:
-            assert run.first not in table
-            table[run.first] = run
+        table.update((run.first, run) for run in changed)
         position = coverage.position
         assert position == oracle.position
         assert {seq: run.cause for run in table.values() for seq in range(run.first, run.last + 1)} == oracle.accounts

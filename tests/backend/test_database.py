@@ -5,6 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
+from backend.alerts import tables  # noqa: F401 - its tables belong to the metadata
 from backend.database import Database
 from backend.errors import DatabaseUnavailable, SettingsError
 from backend.models import Device, Table

@@ -10,11 +10,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from paho.mqtt.enums import CallbackAPIVersion
 
+from backend.devices import Registry
 from backend.run import broker, object_store, probes
 from backend.run.child import Child
 from backend.run.credentials import Credentials
 from backend.run.layout import Layout
-from backend.settings import Secret
 from tests.backend.run_helpers import free_block
 from tests.ports import free_port
 from tests.servers import wait_for
@@ -87,8 +87,8 @@ def connect():
 @pytest.fixture
 def bus(tmp_path, started):
     credentials, port = Credentials.new(), free_port()
-    devices = {"demo": credentials.device, "other": Secret("another device's password")}
-    started(broker.service(Layout(tmp_path), port, credentials, devices))
+    Registry(tmp_path).register("other")
+    started(broker.Broker(Layout(tmp_path), "127.0.0.1", port, credentials).service())
     return port, credentials
 
 
@@ -98,6 +98,21 @@ def test_the_broker_refuses_a_wrong_password_and_no_password(bus, connect):
     assert connect(port, "backend", credentials.device).refused.wait(5)
     assert connect(port, "", "").refused.wait(5)
     assert connect(port, "demo", credentials.device).connected.wait(5)
+
+
+def test_a_device_that_is_registered_meanwhile_is_admitted_and_nobody_is_thrown_off(tmp_path, started, connect):
+    credentials, port = Credentials.new(), free_port()
+    service = broker.Broker(Layout(tmp_path), "127.0.0.1", port, credentials)
+    started(service.service())
+    demo = connect(port, "demo", credentials.device)
+    assert demo.connected.wait(5)
+    assert service.follow() is None
+    made = Registry(tmp_path).register("fridge-1", "24:0a:c4:00:01:10")
+    assert not probes.mqtt_accepts(port, made.name, made.password)
+    assert "knows it" in service.follow()
+    wait_for(lambda: probes.mqtt_accepts(port, made.name, made.password), "admission of the new device")
+    assert demo.may_subscribe("thermograph/v1/demo/#")
+    assert service.follow() is None
 
 
 def test_a_device_speaks_for_itself_only(bus, connect):

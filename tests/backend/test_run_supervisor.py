@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backend import private
 from backend.errors import PortBusy, ServiceFailed, SettingsError
-from backend.run import broker, leash, lock, micropython, ports, private
+from backend.run import broker, leash, lock, micropython, ports
 from backend.run.child import LOG_LIMIT, BoundedLog, inherited_environment
 from backend.run.credentials import Credentials
 from tests.ports import free_port

@@ -14,6 +14,8 @@ from backend.settings import Secret, Settings
         ({"THERMOGRAPH_WEB_PORT": "http"}, "THERMOGRAPH_WEB_PORT is 'http'"),
         ({"THERMOGRAPH_ENROLMENT": "maybe"}, "open, closed"),
         ({"THERMOGRAPH_ARCHIVE_AGE": "0"}, "THERMOGRAPH_ARCHIVE_AGE"),
+        ({"THERMOGRAPH_COMPACT_AFTER": "-1"}, "THERMOGRAPH_COMPACT_AFTER is -1.0"),
+        ({"THERMOGRAPH_INGEST_SHARE": "a/b"}, "THERMOGRAPH_INGEST_SHARE is 'a/b'"),
         ({"THERMOGRAPH_BROKER": "127.0.0.1:1883"}, "mqtt://HOST:PORT"),
         ({"THERMOGRAPH_BROKER": "mqtt://broker:70000"}, "mqtt://HOST:PORT"),
         ({"THERMOGRAPH_BROKER": "mqtt://user:hunter2@broker"}, "THERMOGRAPH_BROKER_PASSWORD"),

@@ -141,7 +141,7 @@ class World:
     def __init__(self, folder: Path, database_url: str, persistence: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        users = {"backend": SECRET, "fridge-1": SECRET, "garbage": SECRET}
+        users = {"backend": SECRET, "gateway": SECRET, "fridge-1": SECRET, "garbage": SECRET}
         self.broker = Mosquitto(folder / "broker", persistence, users)
         self.s3 = SeaweedFS(folder / "s3")
         self.network = Proxy(self.broker.port)
@@ -190,7 +190,7 @@ class World:
             return ledger.read(connection)
 
     def archived(self) -> list[ArchivedReading]:
-        return [row for entry in self.store.list() for row in decode(self.store.get(entry.key))]
+        return [row for entry in self.store.list("day=") for row in decode(self.store.get(entry.key))[0].rows()]
 
     def run_for(self, seconds: float) -> None:
         """Let time pass while the devices sample: for faults that are said to last so long."""

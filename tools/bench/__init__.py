@@ -4,7 +4,20 @@ import click
 
 from backend.command_group import LazyGroup
 
-NAMES = ("crash", "bugs", "fuzz", "wear")
+NAMES = (
+    "memory",
+    "ingest",
+    "archive",
+    "restore",
+    "queries",
+    "crash",
+    "kills",
+    "bugs",
+    "fuzz",
+    "wear",
+    "gateway",
+    "workers",
+)
 
 
 @click.group(cls=LazyGroup, package=__package__, names=NAMES)

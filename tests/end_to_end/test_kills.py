@@ -1,0 +1,65 @@
+"""kill -9 of ingest, archive and restore at every failpoint, on both databases; `tools bench kills` makes thousands."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import pytest
+
+from backend.failpoints import POINTS
+from tests.end_to_end.kills import DATABASES, STRUCK, Life, Servers
+from tests.end_to_end.world import ROOT
+from tests.servers import program
+
+LIVES = 3  # on each database
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    for name in ("mosquitto", "weed", "postgres"):
+        if not program(name):
+            pytest.skip(f"{name} is not installed: python -m tools setup --for test")
+    with pytest.MonkeyPatch.context() as patch, Servers(tmp_path_factory.mktemp("kills"), patch.setenv) as servers:
+        yield servers
+
+
+def test_no_kill_loses_or_doubles_a_reading(servers):
+    seed = int(time.time())
+    lives = [Life(servers, seed + number, kind) for number in range(LIVES) for kind in DATABASES]
+    with ThreadPool(len(lives)) as pool:
+        pool.map(Life.run, lives)
+    for kind in DATABASES:
+        assert {point for life in lives if life.kind == kind for point in life.kills} == set(STRUCK)
+    assert sum(life.kills.total() for life in lives) >= 200
+
+
+def test_every_point_stands_in_the_code_once_and_is_listed():
+    reached = [
+        point
+        for path in (ROOT / "backend").rglob("*.py")
+        for point in re.findall(r'failpoints\.reach\("([^"]+)"\)', path.read_text(encoding="utf-8"))
+    ]
+    assert sorted(reached) == sorted(POINTS)
+
+
+def test_a_command_of_its_own_is_killed_where_its_environment_says(servers):
+    settings = servers.settings.environment() | {"THERMOGRAPH_DATABASE": f"sqlite:///{servers.folder}/own.db"}
+    environ = os.environ | servers.environ | settings
+    subprocess.run([sys.executable, "-m", "backend", "migrate"], cwd=ROOT, env=environ, check=True, timeout=60)
+    killed = {**environ, "THERMOGRAPH_FAILPOINT": "archive.leased:1"}
+    done = subprocess.run([sys.executable, "-m", "backend", "archive"], cwd=ROOT, env=killed, check=False, timeout=60)
+    assert done.returncode == -9
+
+
+def test_a_point_that_does_not_exist_is_refused():
+    environ = os.environ | {"THERMOGRAPH_FAILPOINT": "ingest.nowhere:1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "backend", "archive"], cwd=Path(ROOT), env=environ, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 78
+    assert "ingest.nowhere" in done.stderr and "ingest.taken" in done.stderr and "Traceback" not in done.stderr
