@@ -24,7 +24,7 @@ def enter(arguments):
     # type: (list[str]) -> None
     """Return if this is .venv's Python with all packages; else make it so, run `tools` with it, and exit."""
     _check_version(arguments)
-    purpose = "test" if "test" in arguments else "run"
+    purpose = next((name for name in ("test", "device") if name in arguments), "run")
     if not _works(VENV_PYTHON):
         make_venv()
     install_packages(purpose)
@@ -82,7 +82,7 @@ def install_packages(purpose: str) -> None:
     digest = hashlib.sha256("\n".join([REQUIREMENTS.read_text("utf-8"), *wanted]).encode()).hexdigest()
     if stamp.is_file() and stamp.read_text("utf-8") == digest:
         return
-    print(f"Installing Python packages for `make {purpose}` into {VENV.name} ...", flush=True)
+    print(f"Installing Python packages (for {purpose}) into {VENV.name} ...", flush=True)
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     if subprocess.call([*pip, *wanted], cwd=str(ROOT)) == 0:
         stamp.write_text(digest, "utf-8")
@@ -103,7 +103,7 @@ def requirements(purpose: str) -> "list[str]":
     import tomllib
 
     wanted = ["-r", str(REQUIREMENTS)]
-    if purpose == "test":
+    if purpose != "run":
         project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
-        wanted += project["optional-dependencies"]["test"]
+        wanted += project["optional-dependencies"][purpose]
     return wanted

