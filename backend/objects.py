@@ -39,7 +39,8 @@ class ObjectStore:
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.s3_bucket
         self.prefix = settings.s3_prefix.strip("/") + "/"
-        self._client = boto3.client(
+        # A session of its own: boto3's default one remembers the first credentials that the process ever had.
+        self._client = boto3.Session().client(
             "s3",
             endpoint_url=settings.s3_endpoint or None,
             region_name=settings.s3_region,

@@ -200,5 +200,7 @@ class MotoS3(Server):
 
 
 def create_bucket(endpoint: str, name: str) -> None:
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=Config(signature_version="s3v4"))
+    client = boto3.Session().client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", config=Config(signature_version="s3v4")
+    )
     client.create_bucket(Bucket=name)

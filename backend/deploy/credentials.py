@@ -26,7 +26,7 @@ def fetch(secret_id: str) -> tuple[str, Secret]:
     Raises Unavailable when Secrets Manager does not give it, SettingsError when it holds something else.
     """
     config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"})
-    client = boto3.client("secretsmanager", config=config)
+    client = boto3.Session().client("secretsmanager", config=config)
     try:
         text = client.get_secret_value(SecretId=secret_id)["SecretString"]
     except (ClientError, BotoCoreError) as error:

@@ -147,7 +147,7 @@ def test_a_device_hears_only_what_is_meant_for_it(bus, connect, topic):
 
 
 def client(port, key, secret):
-    return boto3.client(
+    return boto3.Session().client(
         "s3",
         endpoint_url=f"http://127.0.0.1:{port}",
         aws_access_key_id=key,

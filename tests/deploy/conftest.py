@@ -36,10 +36,10 @@ class Stack:
     """What moto made of the template. made: physical names by the template's; dropped: types it cannot make."""
 
     def __init__(self, template, **parameters):
-        ssm = boto3.client("ssm")
-        image = boto3.client("ec2").describe_images()["Images"][0]["ImageId"]
+        ssm = boto3.Session().client("ssm")
+        image = boto3.Session().client("ec2").describe_images()["Images"][0]["ImageId"]
         ssm.put_parameter(Name="/test/debian", Value=image, Type="String", Overwrite=True)
-        client = boto3.client("cloudformation")
+        client = boto3.Session().client("cloudformation")
         given = {**GIVEN, "ImageId": "/test/debian", **parameters}
         client.create_stack(
             StackName=STACK,
@@ -56,11 +56,15 @@ class Stack:
         self.dropped = {template["Resources"][name]["Type"] for name in template["Resources"].keys() - self.made.keys()}
 
     def host(self):
-        reservations = boto3.client("ec2").describe_instances(InstanceIds=[self.made["Host"]])["Reservations"]
+        reservations = boto3.Session().client("ec2").describe_instances(InstanceIds=[self.made["Host"]])["Reservations"]
         return reservations[0]["Instances"][0]
 
     def user_data(self):
-        answer = boto3.client("ec2").describe_instance_attribute(InstanceId=self.made["Host"], Attribute="userData")
+        answer = (
+            boto3.Session()
+            .client("ec2")
+            .describe_instance_attribute(InstanceId=self.made["Host"], Attribute="userData")
+        )
         return base64.b64decode(answer["UserData"]["Value"]).decode()
 
     def settings(self):

@@ -38,7 +38,7 @@ def become_the_host(monkeypatch, stack):
     moto's CloudFormation keeps a role's own policies as its enforcement cannot read them, and with nothing for the
     secrets that it does not make: they are put again, as they are.
     """
-    iam, name = boto3.client("iam"), stack.outputs["HostRole"]
+    iam, name = boto3.Session().client("iam"), stack.outputs["HostRole"]
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
         if isinstance(document, str):
@@ -46,8 +46,8 @@ def become_the_host(monkeypatch, stack):
         if policy == "secrets":
             document["Statement"][0]["Resource"] = [NO_SECRET]
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
-    role = boto3.client("iam").get_role(RoleName=stack.outputs["HostRole"])["Role"]["Arn"]
-    given = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="host")["Credentials"]
+    role = boto3.Session().client("iam").get_role(RoleName=stack.outputs["HostRole"])["Role"]["Arn"]
+    given = boto3.Session().client("sts").assume_role(RoleArn=role, RoleSessionName="host")["Credentials"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
@@ -60,14 +60,14 @@ def test_everything_that_moto_knows_is_made(stack):
     assert stack.dropped <= DROPPED
     assert stack.outputs["Broker"] == "mqtts://mqtt.example.org:8883"
     assert stack.host()["InstanceId"] in stack.outputs["Tunnel"]
-    groups = boto3.client("ec2").describe_security_groups(GroupIds=[stack.made["HostSecurityGroup"]])
+    groups = boto3.Session().client("ec2").describe_security_groups(GroupIds=[stack.made["HostSecurityGroup"]])
     ports = {rule["FromPort"] for rule in groups["SecurityGroups"][0]["IpPermissions"]}
     assert ports == {8883, 7007}
-    logs = boto3.client("logs").describe_log_groups()["logGroups"]
+    logs = boto3.Session().client("logs").describe_log_groups()["logGroups"]
     assert {group["logGroupName"] for group in logs} == {
         f"/thermograph/{STACK}/{name}" for name in ("application", "broker")
     }
-    database = boto3.client("rds").describe_db_instances()["DBInstances"][0]
+    database = boto3.Session().client("rds").describe_db_instances()["DBInstances"][0]
     assert (database["StorageEncrypted"], database["PubliclyAccessible"], database["Engine"]) == (
         True,
         False,
@@ -91,7 +91,7 @@ def test_the_archiver_works_with_the_host_s_role(stack, rows, channel, database,
         (account,) = ledger(connection)
     assert account.archived == 100
     (entry,) = ObjectStore(stack.settings()).list("day=")
-    listed = boto3.client("s3").list_objects_v2(Bucket=stack.outputs["ArchiveBucket"])["Contents"]
+    listed = boto3.Session().client("s3").list_objects_v2(Bucket=stack.outputs["ArchiveBucket"])["Contents"]
     assert f"{GIVEN['ArchivePrefix']}/{entry.key}" in [one["Key"] for one in listed]
 
 
@@ -106,11 +106,11 @@ def answer(action):
 
 def test_the_host_may_only_put_and_read_back_under_its_prefix(stack, monkeypatch):
     bucket, prefix = stack.outputs["ArchiveBucket"], GIVEN["ArchivePrefix"]
-    s3 = boto3.client("s3")
+    s3 = boto3.Session().client("s3")
     s3.put_object(Bucket=bucket, Key="elsewhere/theirs", Body=b"1")
     s3.create_bucket(Bucket="another")
     become_the_host(monkeypatch, stack)
-    s3 = boto3.client("s3")
+    s3 = boto3.Session().client("s3")
     key = f"{prefix}/beside/b.parquet"
     refused = {
         "delete": lambda: s3.delete_object(Bucket=bucket, Key=key),
@@ -158,7 +158,7 @@ def test_the_store_says_in_a_sentence_what_the_host_may_not(stack, monkeypatch):
 def make_secret(properties, name):
     """A secret as the template describes it: moto has no CloudFormation for them."""
     wanted = properties(name)["GenerateSecretString"]
-    client = boto3.client("secretsmanager")
+    client = boto3.Session().client("secretsmanager")
     password = client.get_random_password(
         PasswordLength=wanted["PasswordLength"], ExcludePunctuation=wanted["ExcludePunctuation"]
     )["RandomPassword"]
@@ -190,13 +190,15 @@ def test_the_host_gets_its_passwords_from_the_secrets(aws, properties, tmp_path)
     ],
 )
 def test_a_wrong_secret_gets_a_sentence_and_writes_nothing(aws, tmp_path, content, code, sentence):
-    good = boto3.client("secretsmanager").create_secret(
-        Name=f"good-{uuid.uuid4()}", SecretString='{"username": "u", "password": "p"}'
+    good = (
+        boto3.Session()
+        .client("secretsmanager")
+        .create_secret(Name=f"good-{uuid.uuid4()}", SecretString='{"username": "u", "password": "p"}')
     )
     database, broker = good["ARN"], "there-is-none"
     if content is not None:
         name = f"bad-{uuid.uuid4()}"
-        broker = boto3.client("secretsmanager").create_secret(Name=name, SecretString=content)["ARN"]
+        broker = boto3.Session().client("secretsmanager").create_secret(Name=name, SecretString=content)["ARN"]
     done = CliRunner().invoke(credentials, [database, broker, str(tmp_path / "credentials.env")])
     assert done.exit_code == code and sentence in done.output
     assert "two" not in done.output and not (tmp_path / "credentials.env").exists()

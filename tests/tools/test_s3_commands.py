@@ -34,7 +34,7 @@ def endpoint(request, tmp_path_factory):
 
 @pytest.fixture
 def client(endpoint):
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client = boto3.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1")
     yield client
     client.close()
 

@@ -92,7 +92,8 @@ def test_a_night_of_outages_ends_with_exactly_what_was_sampled_in_the_database(b
         assert account.waiting_on_device == 0
         assert account.sampled == max(seqs)
         assert 0 <= account.stored - len(seqs) <= 2, "as many as cuts: on flash before the console said so"
-        assert consoles[name].count(" boot ") == 4, "the first start, two power cuts, and the start for the proof"
+        # The first start, two power cuts, the start for the proof; a cut may come before the boot has said so.
+        assert 2 <= consoles[name].count(" boot ") <= 4
         assert "wifi: the network is switched off" in consoles[name]
 
 
