@@ -77,7 +77,6 @@ def aws():
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
         yield
 
 

@@ -51,8 +51,6 @@ def become_the_host(monkeypatch, stack):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
-    # boto3 keeps the credentials that it found first.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def test_everything_that_moto_knows_is_made(stack):
