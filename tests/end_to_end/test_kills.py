@@ -1,21 +1,17 @@
-"""kill -9 of ingest, archive and restore at every failpoint, on both databases; `tools bench kills` makes thousands."""
+"""The failpoints are where they are said to be, and kill. What kills do to the promise: `tools bench kills`."""
 
 import os
 import re
 import subprocess
 import sys
-import time
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
 
 from backend.failpoints import POINTS
-from tests.end_to_end.kills import DATABASES, STRUCK, Life, Servers
+from tests.end_to_end.kills import Servers
 from tests.end_to_end.world import ROOT
 from tests.servers import program
-
-LIVES = 3  # on each database
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +21,6 @@ def servers(tmp_path_factory):
             pytest.skip(f"{name} is not installed: python -m tools setup --for test")
     with pytest.MonkeyPatch.context() as patch, Servers(tmp_path_factory.mktemp("kills"), patch.setenv) as servers:
         yield servers
-
-
-def test_no_kill_loses_or_doubles_a_reading(servers):
-    seed = int(time.time())
-    lives = [Life(servers, seed + number, kind) for number in range(LIVES) for kind in DATABASES]
-    with ThreadPool(len(lives)) as pool:
-        pool.map(Life.run, lives)
-    for kind in DATABASES:
-        assert {point for life in lives if life.kind == kind for point in life.kills} == set(STRUCK)
-    assert sum(life.kills.total() for life in lives) >= 200
 
 
 def test_every_point_stands_in_the_code_once_and_is_listed():
