@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Phase = Literal["raised", "ended", "test"]
+Phase = Literal["raised", "ended"]
 
 
 @dataclass(frozen=True)

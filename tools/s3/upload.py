@@ -73,7 +73,8 @@ class Upload:
         with told(f"Uploading {self._path.name} to {self._place}"):
             self._refuse_early()
             if self._size <= self._part_size:
-                resumed, parts = self._whole(advance), 1
+                self._whole(advance)
+                resumed, parts = 0, 1
             else:
                 resumed, parts = self._in_parts(advance)
             self._check()
@@ -95,7 +96,7 @@ class Upload:
             raise
         return head
 
-    def _whole(self, advance: Advance) -> int:
+    def _whole(self, advance: Advance) -> None:
         checksum = b64encode(bytes.fromhex(self._sha256)).decode()
         self._client.put_object(
             **self._where,
@@ -105,7 +106,6 @@ class Upload:
             Metadata={"sha256": self._sha256},
         )
         advance(self._size)
-        return 0
 
     def _in_parts(self, advance: Advance) -> tuple[int, int]:
         """(bytes that S3 had already, number of parts)"""
