@@ -17,7 +17,7 @@ from .coverage import Coverage, Run
 from .database import add_missing
 from .errors import MessageRejected
 from .models import Channel, Device, Newest, Progress, Rejected, Span, Stream
-from .reading import Meaning, Parser, Source, State, Status, Telemetry, ToldGap, split
+from .reading import Meaning, Source, State, Status, Telemetry, ToldGap, split
 
 KEPT_BYTES = 4096
 # Each run that lies ahead of its turn is a row to keep: past this many, the device sends it again in order.
@@ -53,19 +53,6 @@ class _Account:
         self.sampled = sampled
         self.coverage = coverage
         self.before = (sampled, coverage.position)
-
-
-def understand(parser: Parser, messages: list[Message]) -> list[Meaning | MessageRejected]:
-    """What each message says, or why it can't be taken."""
-    meanings: list[Meaning | MessageRejected] = []
-    for message in messages:
-        try:
-            if message.cut_from:
-                raise MessageRejected(f"{message.size} bytes are over the limit")
-            meanings.append(parser.parse(message.topic, message.payload, message.received))
-        except MessageRejected as rejection:
-            meanings.append(rejection)
-    return meanings
 
 
 class Commit:
@@ -110,11 +97,23 @@ class Commit:
 
     def take(self) -> None:
         """Tell what is new from what is not."""
+        sources, keep = self._sources, self._readings.append
         for message, meaning in zip(self._messages, self._meanings, strict=True):
-            if type(meaning) is Telemetry:
-                self._take_telemetry(message, meaning)
-            else:
+            if type(meaning) is not Telemetry:
                 self._take_other(message, meaning)
+                continue
+            found = sources.get(meaning.source)
+            if found is None:
+                self._reject(message, f"device {meaning.device!r} is not enrolled")
+                continue
+            account, channels = found
+            first, rows, start, tq, received = meaning.first, meaning.rows, meaning.start, meaning.tq, message.received
+            # Nearly always all of it comes right after what is there.
+            if not account.coverage.extend(first, first + len(rows) - 1):
+                self._take_parts(message, meaning)
+                continue
+            for seq, row in enumerate(rows, first):
+                keep((account.id, seq, channels[row.channel], start + row.dt, tq, row.value, row.fault, received))
 
     def write(self) -> Committed:
         """Write what is new. The transaction's commit makes it last."""
@@ -216,23 +215,14 @@ class Commit:
         )
         return [row for row in rows if (row.device_id, row.stream) in keys]
 
-    def _take_telemetry(self, message: Message, telemetry: Telemetry) -> None:
-        found = self._sources.get(telemetry.source)
-        if found is None:
-            self._reject(message, f"device {telemetry.device!r} is not enrolled")
-            return
-        account, channels = found
-        first, rows, start, tq = telemetry.first, telemetry.rows, telemetry.start, telemetry.tq
-        last = first + len(rows) - 1
-        keep, id, received = self._readings.append, account.id, message.received
-        # Nearly always all of it comes right after what is there.
-        parts = ((first, last),) if account.coverage.extend(first, last) else self._claim(account, first, last, None)
-        for begin, end in parts:
-            new = rows if begin == first and end == last else rows[begin - first : end - first + 1]
-            seq = begin
-            for row in new:
-                keep((id, seq, channels[row.channel], start + row.dt, tq, row.value, row.fault, received))
-                seq += 1
+    def _take_parts(self, message: Message, telemetry: Telemetry) -> None:
+        """Those of its rows that nothing accounted for yet."""
+        account, channels = self._sources[telemetry.source]
+        first, start, tq = telemetry.first, telemetry.start, telemetry.tq
+        for begin, end in self._claim(account, first, telemetry.last, None):
+            for seq, row in enumerate(telemetry.rows[begin - first : end - first + 1], begin):
+                kept = (channels[row.channel], start + row.dt, tq, row.value, row.fault, message.received)
+                self._readings.append((account.id, seq, *kept))
 
     def _take_other(self, message: Message, meaning: Meaning | MessageRejected) -> None:
         if isinstance(meaning, MessageRejected):

@@ -180,7 +180,7 @@ class FastClient(StockClient):
                     packet_id = data[body] << 8 | data[body + 1]
                     body += 2
                 if version_5:
-                    body = _after_properties(data, body, after)
+                    body = _after_properties(data, body, after) if data[body] else body + 1
                 if body > after:
                     code = MQTTErrorCode.MQTT_ERR_PROTOCOL
                     break

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import failpoints
 from .bus import Bus, Message
-from .commit import Ack, Commit, Committed, understand
+from .commit import Ack, Commit, Committed
 from .database import Database
 from .errors import DatabaseUnavailable, MessageRejected
 from .reading import Meaning, Parser, Telemetry, ToldGap
@@ -79,7 +79,7 @@ class Ingest:
 
         Raises DatabaseUnavailable.
         """
-        meanings = understand(self._parser, group)
+        meanings = self._parser.understand(group)
         failpoints.reach("ingest.understood")
         return self._store(group, meanings)
 

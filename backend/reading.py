@@ -1,11 +1,12 @@
 """The wire, version 1, as the backend reads it (golden examples: tests/wire/v1). Pure: bytes in, values out.
 
-Everything from a device passes through `Parser.parse`; nothing of it is trusted before.
+Everything from a device passes through the Parser or `parse`; nothing of it is trusted before.
 """
 
 import dataclasses
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -59,7 +60,7 @@ class _Common(msgspec.Struct, gc=False):
     seq: Seq
     t: Annotated[int, Meta(ge=0, le=LATEST)]
     tq: Literal["ntp", "rtc"]
-    ch: msgspec.Raw
+    ch: tuple[tuple[str, str], ...]
     r: Annotated[list[Row], Meta(min_length=1, max_length=MAX_ROWS)]
 
 
@@ -210,42 +211,63 @@ class Status:
 Meaning = Telemetry | ToldGap | State | Status
 
 
+class Arrived(Protocol):
+    """A message as it came. received: Unix ms; cut_from: its size, if it was too long to be kept, else 0."""
+
+    topic: bytes
+    payload: bytes
+    received: int
+    cut_from: int
+
+
 class Parser:
     """Reads messages. It remembers topics, streams and channel lists that it has checked: nearly all come again."""
 
     def __init__(self) -> None:
-        self._sources: dict[tuple[bytes, str, bytes], Source] = {}
+        self._sources: dict[tuple[bytes, str, tuple[tuple[str, str], ...]], Source] = {}
 
-    def parse(self, topic: bytes, payload: bytes, received: int) -> Meaning:
-        """What a message says. received: Unix ms at which it came, for rows whose device had no clock.
-
-        Raises MessageRejected, with the reason; its `account` names the readings where the message still shows them.
-        """
-        # What is anything but common and right is left to _parse, which says what is wrong with it.
-        if len(payload) <= MAX_PAYLOAD:
+    def understand(self, messages: Iterable[Arrived]) -> list[Meaning | MessageRejected]:
+        """What each message says, or why it can't be taken."""
+        meanings: list[Meaning | MessageRejected] = []
+        add, decode, sources = meanings.append, _common.decode, self._sources
+        for message in messages:
+            # What is anything but common and right is left to _parse, which says what is wrong with it.
             try:
-                message = _common.decode(payload)
-                source = self._sources[topic, message.stream, bytes(message.ch)]
+                common = decode(message.payload)
+                source = sources[message.topic, common.stream, common.ch]
             except (msgspec.MsgspecError, RecursionError, KeyError):
-                pass
+                add(self._understand_other(message))
+                continue
+            if _is_sound(common, source.channels) and len(message.payload) <= MAX_PAYLOAD:
+                add(Telemetry(source, common.seq, common.t, common.tq, common.r))
             else:
-                if _is_sound(message, source.channels):
-                    return Telemetry(source, message.seq, message.t, message.tq, message.r)
-        meaning = _parse(*split(topic), payload, received)
+                add(self._understand_other(message))
+        return meanings
+
+    def _understand_other(self, message: Arrived) -> Meaning | MessageRejected:
+        try:
+            if message.cut_from:
+                raise MessageRejected(f"{message.cut_from} bytes are over the limit")
+            meaning = _parse(*split(message.topic), message.payload, message.received)
+        except MessageRejected as rejection:
+            return rejection
         if isinstance(meaning, Telemetry) and meaning.tq != "estimated":
-            self._remember(topic, meaning.source, bytes(_common.decode(payload).ch))
+            self._remember(message.topic, meaning.source)
         return meaning
 
-    def _remember(self, topic: bytes, source: Source, channels: bytes) -> None:
+    def _remember(self, topic: bytes, source: Source) -> None:
         # Bounded, for an attacker can make up as many as he likes; real ones are soon known again.
         if len(self._sources) >= MOST_REMEMBERED:
             self._sources.clear()
-        self._sources[topic, source.stream, channels] = source
+        self._sources[topic, source.stream, source.channels] = source
 
 
 def parse(topic: str, payload: bytes, received: int) -> Meaning:
-    """What one message says, as Parser.parse() tells it. Raises MessageRejected."""
-    return Parser().parse(topic.encode(errors="replace"), payload, received)
+    """What one message says. received: Unix ms at which it came, for rows whose device had no clock.
+
+    Raises MessageRejected, with the reason; its `account` names the readings where the message still shows them.
+    """
+    return _parse(*split(topic.encode(errors="replace")), payload, received)
 
 
 def split(topic: bytes) -> tuple[str, str]:
