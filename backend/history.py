@@ -26,8 +26,7 @@ PAGE = 5_000
 FINENESS = 4
 
 
-@dataclasses.dataclass(frozen=True)
-class Bucket:
+class Bucket(typing.NamedTuple):
     """The readings from `first` to `last` (their own times). min, mean, max are None when all of them are faults."""
 
     first: int
@@ -207,7 +206,7 @@ class _Cut:
             )
             .where(Reading.channel_id == self._channel_id, Reading.t >= since, Reading.t < until)
             .group_by(number)
-        )
+        ).all()
         for found, first, last, low, high, total, count, faults in rows:
             self._add(int(found), _Sum(first, last, low, high, total or 0.0, count, faults))
         for row in _cold(self._connection, self._channel_id, since, until, self._store):
@@ -231,13 +230,15 @@ class _Cut:
             .where(Rollup.channel_id == self._channel_id, Rollup.width == grain)
             .where(Rollup.start >= since, Rollup.start < until)
             .group_by(number)
-        )
+        ).all()
         # A sum of integers is a decimal in PostgreSQL.
         for found, first, last, low, high, total, count, faults in rows:
             self._add(int(found), _Sum(first, last, low, high, total, int(count), int(faults)))
 
     def _number(self, t: ColumnElement[int]) -> ColumnElement[int]:
-        return ((t - self._start) // self._width).label("number")
+        # What divides without a remainder: MySQL would divide to a fraction, and round it.
+        since = t - self._start
+        return ((since - since % self._width) // self._width).label("number")
 
 
 def _grain(width: int) -> int | None:
