@@ -30,6 +30,7 @@ test:
 nightly:
 	@$(PYTHON) -m tools setup --for test
 	@$(VENV_PYTHON) -m tools bench kills
+	@$(VENV_PYTHON) -m tools bench faults
 	@$(VENV_PYTHON) -m tools bench bugs
 	@$(VENV_PYTHON) -m tools bench crash
 	@$(VENV_PYTHON) -m tools bench fuzz

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class Commands(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "alert", *super().list_commands(ctx)]
+        return ["run", "alert", "account", "report", *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name == "run":
@@ -33,6 +33,14 @@ class Commands(CommandGroup):
             from .alert_command import alert
 
             return alert
+        if name == "account":
+            from .account_command import account
+
+            return account
+        if name == "report":
+            from .report_command import report
+
+            return report
         return super().get_command(ctx, name)
 
 
@@ -73,12 +81,8 @@ def ingest() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)
     database = _database(settings)
-    bus = Bus(settings, topics(settings.ingest_share))
+    bus = Bus(settings, topics(settings.ingest_share), on_subscribed=lambda: click.echo("ready"))
     bus.start()
-    while not stop.is_set():
-        if bus.wait_until_subscribed(0.25):
-            click.echo("ready")
-            break
     Ingest(database, bus, settings.enrolment, settings.ingest_batch).run(stop)
     bus.stop()
 
@@ -136,7 +140,7 @@ def compact(once: bool, remove_after: float) -> None:
 
 @main.command()
 def alerts() -> None:
-    """Evaluate the rules as readings are committed, and tell of episodes by mail and webhook."""
+    """Evaluate the rules as readings are committed, and tell of episodes by mail, webhook and MQTT."""
     from .alerts import service
     from .alerts.delivery import Delivery
     from .alerts.engine import Engine
@@ -146,6 +150,24 @@ def alerts() -> None:
     database = _database(settings)
     click.echo("ready")
     service.run(database, Engine(database), Delivery(database, settings), stop)
+
+
+@main.command()
+def announce() -> None:
+    """Tell the broker the newest values, wanted settings, and Home Assistant what devices there are."""
+    from .announce.outlet import Outlet
+    from .announce.service import Announcer
+
+    settings = Settings.read(os.environ)
+    stop = _stop_signal()
+    database = _database(settings)
+    outlet = Outlet(settings)
+    outlet.start()
+    click.echo("ready")
+    try:
+        Announcer(database, outlet, settings.home_assistant).run(stop)
+    finally:
+        outlet.stop()
 
 
 @main.command()

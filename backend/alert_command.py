@@ -1,7 +1,6 @@
 """python -m backend alert: rules and episodes from a terminal."""
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +15,17 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .database import Database
 
-UNITS_OF_TIME = {"s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
 
 class Duration(click.ParamType):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)", str(value))
-        if not found:
-            self.fail("write it as 90s, 10min, 2h or 1d", param, ctx)
-        return round(float(found[1]) * UNITS_OF_TIME[found[2]])
+        from .alerts.duration import parse
+
+        try:
+            return parse(str(value))
+        except SettingsError as error:
+            self.fail(error.message, param, ctx)
 
 
 @click.group()
@@ -51,8 +50,8 @@ def alert(state_dir: Path | None) -> None:
 
 @alert.command()
 @click.argument("device")
-@click.argument("sensor")
-@click.argument("unit")
+@click.argument("sensor", required=False)
+@click.argument("unit", required=False)
 @click.option("--name", required=True, help="What the alert is called in mails and on the page.")
 @click.option("--above", type=float, help="Wrong while the value is over this.")
 @click.option("--below", type=float, help="Wrong while the value is under this.")
@@ -72,25 +71,44 @@ def alert(state_dir: Path | None) -> None:
     show_default=True,
     help="How bad it is.",
 )
+@click.option(
+    "--health",
+    "measure",
+    type=click.Choice(["rssi", "outbox", "free", "restarts"]),
+    help="Watch this of the device's health instead of a sensor: dBm, % full, bytes, a count (use --rises).",
+)
+@click.option("--schedule", "hours", help="Only at these hours: 'mon-fri 08:00-18:30 Europe/Berlin'.")
 @click.option("--mail", "mails", multiple=True, help="Mail address to tell; may be given several times.")
 @click.option("--webhook", "hooks", multiple=True, help="URL to POST to; may be given several times.")
-def add(
-    device: str, sensor: str, unit: str, name: str, mails: tuple[str, ...], hooks: tuple[str, ...], **say: Any
-) -> None:
-    """Add a rule over a channel: one of --above, --below, --rises, --falls, --silent."""
-    from .alerts.rules import add_rule, add_target
+@click.option("--mqtt", "topics", multiple=True, help="Topic to publish to; may be given several times.")
+@click.option("--home-assistant", is_flag=True, help="Show it in Home Assistant, by MQTT discovery.")
+@click.option("--escalate-after", type=Duration(), default="0s", help="Tell --escalate-to when nobody has answered.")
+@click.option("--escalate-to", multiple=True, help="Mail address for that; may be given several times.")
+def add(device: str, sensor: str | None, unit: str | None, name: str, **say: Any) -> None:
+    """Add a rule over a channel, or over a device's health: one of --above, --below, --rises, --falls, --silent.
+
+    \b
+    python -m backend alert add fridge-1 --health rssi --below -85 --for 30min --name "Fridge 1: weak Wi-Fi"
+    """
+    from .alerts import rules
 
     rule = _rule(say)
+    home = ("homeassistant",) if say["home_assistant"] else ()
+    told = (("mail", say["mails"]), ("webhook", say["hooks"]), ("mqtt", say["topics"]), ("hass", home))
     with _database() as database, database.write() as connection:
-        channel = _channel(connection, device, sensor, unit)
-        targets = []
-        for kind, addresses in (("mail", mails), ("webhook", hooks)):
-            for address in addresses:
-                target, secret = add_target(connection, kind, address)
-                targets.append(target)
-                if secret:
-                    click.echo(f"webhook {target} is signed with this secret, shown only now: {secret}")
-        made = add_rule(connection, name, channel, rule, tuple(targets))
+        if rule.measure == "reading" and not (sensor and unit):
+            raise SettingsError("A rule watches something.", "Name a sensor and its unit, or give --health.")
+        wanted = rules.Wanted(
+            name=name,
+            rule=rule,
+            channel=_channel(connection, device, sensor, unit) if rule.measure == "reading" else None,
+            device=device,
+            targets=_targets(connection, told),
+            escalate_after=say["escalate_after"],
+            escalate_to=_targets(connection, (("mail", say["escalate_to"]),)),
+        )
+        made = rules.add(connection, wanted)
+        _note(connection, "rule.add", f"rule {made}", {"name": name})
     click.echo(f"rule {made}: {name}")
 
 
@@ -103,7 +121,8 @@ def list_rules() -> None:
         for entry in rules(connection):
             off = "" if entry.enabled else " (off)"
             where = f"{entry.device} {entry.sensor}"
-            click.echo(f"{entry.id:4}  {entry.name}{off}: {where} {entry.sentence}, {entry.rule.severity}")
+            hours = f", {entry.rule.schedule}" if entry.rule.schedule else ""
+            click.echo(f"{entry.id:4}  {entry.name}{off}: {where} {entry.sentence}{hours}, {entry.rule.severity}")
 
 
 @alert.command()
@@ -114,6 +133,7 @@ def remove(rule: int) -> None:
 
     with _database() as database, database.write() as connection:
         remove_rule(connection, rule)
+        _note(connection, "rule.remove", f"rule {rule}", None)
     click.echo(f"rule {rule} is removed.")
 
 
@@ -146,10 +166,60 @@ def acknowledge(episode: int, by: str) -> None:
 
     with _database() as database, database.write() as connection:
         acknowledge(connection, episode, by)
+        _note(connection, "episode.acknowledge", f"episode {episode}", {"acknowledged_by": by})
+
+
+@alert.command()
+@click.argument("episode", type=int)
+@click.option("--for", "length", type=Duration(), required=True, help="How long nobody is told anything of it.")
+@click.option("--by", required=True, help="Who wants it so.")
+def snooze(episode: int, length: int, by: str) -> None:
+    """Be told nothing of an episode for a while, but its end; once more if it still lasts then."""
+    from .alerts.rules import snooze
+
+    with _database() as database, database.write() as connection:
+        until = time.time_ns() // 1_000_000 + length
+        snooze(connection, episode, until, by)
+        _note(connection, "episode.snooze", f"episode {episode}", {"snoozed_until": until, "by": by})
+
+
+@alert.command()
+@click.argument("rule", type=int)
+@click.option("--on/--off", "wanted", default=True, help="On again, or off: then what lasts is called over.")
+def enable(rule: int, wanted: bool) -> None:
+    """Switch a rule on, or off."""
+    from .alerts.rules import enable
+
+    with _database() as database, database.write() as connection:
+        enable(connection, rule, wanted)
+        _note(connection, "rule.enable" if wanted else "rule.disable", f"rule {rule}", {"enabled": wanted})
+    click.echo(f"rule {rule} is {'on' if wanted else 'off'}.")
+
+
+def _targets(connection: Any, told: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[int, ...]:
+    """Ids of new targets: (kind, addresses)."""
+    from .alerts.targets import add_target
+
+    made = []
+    for kind, addresses in told:
+        for address in addresses:
+            target, secret = add_target(connection, kind, address)
+            made.append(target)
+            if secret:
+                click.echo(f"webhook {target} is signed with this secret, shown only now: {secret}")
+    return tuple(made)
+
+
+def _note(connection: Any, action: str, subject: str, after: dict[str, Any] | None) -> None:
+    from .accounts import audit
+    from .accounts.actor import COMMAND
+
+    audit.note(connection, COMMAND, action, subject, None, after)
 
 
 def _rule(say: dict[str, Any]) -> Any:
     from .alerts.rule import Rule
+    from .alerts.schedule import parse
 
     kinds = {"above": "high", "below": "low", "rises": "rise", "falls": "fall", "silent": "silent"}
     given = [option for option in kinds if say[option] is not None]
@@ -164,10 +234,12 @@ def _rule(say: dict[str, Any]) -> Any:
         window=say["within"],
         hold=say["hold"],
         severity=say["severity"],
+        schedule=parse(say["hours"]) if say["hours"] else None,
+        measure=say["measure"] or "reading",
     )
 
 
-def _channel(connection: Any, device: str, sensor: str, unit: str) -> int:
+def _channel(connection: Any, device: str, sensor: str | None, unit: str | None) -> int:
     from sqlalchemy import select
 
     from .models import Channel, Device

@@ -9,15 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from apiflask import APIFlask
 from flask import Flask
 from waitress import create_server, wasyncore
 
-from . import api, web
-from .api import health, live, problems
+from . import api, limits, web
+from .accounts import access
+from .accounts.guard import Guard
+from .api import health, live, metrics, newest, openapi, problems
 from .database import Database
 from .errors import PortBusy
+from .newest_cache import FromSql, NewestCache
+from .objects import ObjectStore
 from .settings import Settings
-from .web import compression, security
+from .shared_memory import SharedMemory
+from .web import admin, compression, security
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +36,39 @@ STOP_WITHIN = 3.0
 
 def create_app(settings: Settings, database: Database) -> Flask:
     """The WSGI application on an open database. app.extensions["live"].close() ends its event streams."""
-    app = Flask(__name__, static_folder="web/static", template_folder="web/templates")
+    app = APIFlask(
+        __name__,
+        openapi.TITLE,
+        openapi.VERSION,
+        static_folder="web/static",
+        template_folder="web/templates",
+        enable_openapi=False,  # its pages load from other hosts: openapi.py has ours
+        json_errors=False,
+    )
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     watcher = live.Live(database)
     app.extensions["live"] = watcher
+    memory = SharedMemory(settings.redis, settings.redis_password) if settings.redis else None
+    app.extensions["shared_memory"] = memory
+    app.extensions[newest.EXTENSION] = NewestCache(memory) if memory else FromSql()
+    counts = metrics.Metrics(database, watcher)
+    counts.register(app)
     # Flask runs after_request from the last to the first: security sees what all others made.
     security.register(app)
     compression.register(app)
     problems.register(app)
+    guard = Guard(database, settings, limits.choose(memory))
+    guard.register(app)
     app.register_blueprint(health.blueprint(database))
-    app.register_blueprint(api.blueprint(database, watcher))
-    app.register_blueprint(web.blueprint(database))
+    store = ObjectStore(settings)
+    app.register_blueprint(api.blueprint(settings, database, store, watcher))
+    app.register_blueprint(web.blueprint(settings, database, store))
+    app.register_blueprint(metrics.blueprint(counts))
+    app.register_blueprint(openapi.pages())
+    admin.register(app, database, guard)
+    guard.enforce(access.check(app))
+    app.extensions["openapi"] = openapi.Description(app)
     return app
 
 
@@ -54,8 +81,12 @@ def serve(settings: Settings) -> None:
     try:
         database.check_revision()
         app = create_app(settings, database)
-        with _stop_signals() as stopping:
-            _serve(app, settings, stopping)
+        try:
+            with _stop_signals() as stopping:
+                _serve(app, settings, stopping)
+        finally:
+            if memory := app.extensions["shared_memory"]:
+                memory.close()
     finally:
         database.close()
 
@@ -70,6 +101,8 @@ def _serve(app: Flask, settings: Settings, stopping: threading.Event) -> None:
         threads=THREADS,
         connection_limit=CONNECTIONS,
         clear_untrusted_proxy_headers=True,
+        trusted_proxy=settings.web_proxy or None,
+        trusted_proxy_headers={"x-forwarded-for"} if settings.web_proxy else set(),
         max_request_body_size=LARGEST_BODY,
         ident="thermograph",
     )

@@ -6,7 +6,6 @@ Readings leave SQL when they are older than the hot window, and only after S3 ha
 """
 
 import contextlib
-import hashlib
 import logging
 import random
 import threading
@@ -14,16 +13,15 @@ import time
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from . import failpoints, freezing, hot_window
+from . import failpoints, freezing, partitions
 from .bulk import Bulk
-from .database import AnyRow, Database
-from .errors import NotFound, ObjectStoreUnavailable, Unavailable, VerificationFailed
+from .database import Database, insert_one
+from .errors import NotFound, ObjectStoreUnavailable, Unavailable
 from .freezing import now
-from .hot_window import DAY, day_of
+from .hot_end import HotEnd
 from .lease import Lease
 from .models import Batch, BatchSpan, Progress, Stream
 from .objects import ObjectStore
-from .parquet import decode
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +45,10 @@ class Archive:
         self._store = store
         self._rows = rows
         self._age = age
-        self._hot_days = hot_days
+        self._end = HotEnd(database, store, hot_days)
         self._lease = Lease(database, "archive")
         self._flushed = time.monotonic()
         self._dropped = -DROP_EVERY
-        self._kept: set[int] = set()
 
     def run(self, stop: threading.Event) -> None:
         """Archive until stop is set, while no other archiver does; what is down is tried again."""
@@ -70,6 +67,10 @@ class Archive:
                 log.warning("%s Trying again in %.1f s.", error, delay)
         with contextlib.suppress(Unavailable):
             self._lease.release()
+
+    def drop(self) -> int:
+        """Let readings that are older than the hot window leave SQL (hot_end.py); of how many batches."""
+        return self._end.drop(now())
 
     def waiting(self) -> int:
         """Readings (and gaps) that are in no batch yet."""
@@ -99,7 +100,7 @@ class Archive:
             connection.execute(MOVE_FROZEN, [{"moved": each.id, "reached": each.reached} for each in taken])
             failpoints.reach("archive.moved")
             for each in batches:
-                batch_id = connection.scalar(insert(Batch).values(each.batch).returning(Batch.id))
+                batch_id = insert_one(connection, Batch, each.batch)
                 if each.spans:
                     connection.execute(insert(BatchSpan), [{"batch_id": batch_id, **span} for span in each.spans])
             failpoints.reach("archive.batched")
@@ -131,28 +132,6 @@ class Archive:
             log.info("archived %d readings as %s", batch.rows, batch.key)
             done += 1
 
-    def drop(self) -> int:
-        """Let readings that are older than the hot window leave SQL, batch by batch; how many batches.
-
-        Each object is read back from S3 first, and its rows compared with those in SQL. What is not equal stays.
-        Raises DatabaseUnavailable, ObjectStoreUnavailable.
-        """
-        if not self._hot_days:
-            return 0
-        before = day_of(now() - self._hot_days * DAY)
-        done = 0
-        while batch := self._next_to_drop(before):
-            try:
-                self._check_object(batch)
-                failpoints.reach("archive.proven")
-                self._drop_rows(batch)
-                failpoints.reach("archive.dropped")
-                done += 1
-            except (NotFound, VerificationFailed) as error:
-                self._kept.add(batch.id)
-                log.error("%s Its readings stay in SQL. `python -m tools verify` says more.", error.message)
-        return done
-
     def _pass(self) -> None:
         self.upload()
         due = time.monotonic() - self._flushed >= self._age
@@ -164,7 +143,8 @@ class Archive:
                     break
         if time.monotonic() - self._dropped >= DROP_EVERY:
             self._dropped = time.monotonic()
-            self.drop()
+            self._end.drop(now())
+            partitions.keep(self._database, now())
 
     def _check_size(self, key: str, wanted: int) -> None:
         try:
@@ -194,40 +174,3 @@ class Archive:
             failpoints.reach("archive.counted")
             # Open pages watch this number.
             connection.execute(update(Progress).values(commit=Progress.commit + 1))
-
-    def _next_to_drop(self, before: str) -> AnyRow | None:
-        with self._database.read() as connection:
-            return connection.execute(
-                select(Batch.id, Batch.key, Batch.day, Batch.sha256, Batch.rows)
-                .where(Batch.day < before, Batch.uploaded_at.is_not(None), Batch.dropped_at.is_(None))
-                .where(Batch.id.not_in(self._kept))
-                .order_by(Batch.day, Batch.id)
-                .limit(1)
-            ).first()
-
-    def _check_object(self, batch: AnyRow) -> None:
-        body = self._store.get(batch.key)
-        if hashlib.sha256(body).hexdigest() != batch.sha256:
-            raise VerificationFailed(f"{batch.key} is not what was uploaded: its SHA-256 differs.")
-        try:
-            readings, _ = decode(body)
-        except ValueError as error:
-            raise VerificationFailed(f"{batch.key}: {error}.") from error
-        with self._database.read() as connection:
-            held = hot_window.of_batch(connection, batch.id, batch.day)
-        if readings != held:
-            raise VerificationFailed(f"{batch.key} does not hold the same readings as SQL.")
-
-    def _drop_rows(self, batch: AnyRow) -> None:
-        with self._database.write() as connection:
-            marked = connection.execute(
-                update(Batch).where(Batch.id == batch.id, Batch.dropped_at.is_(None)).values(dropped_at=now())
-            )
-            if marked.rowcount != 1:
-                return
-            failpoints.reach("archive.dropping")
-            deleted = hot_window.delete_batch(connection, batch.id, batch.day)
-            failpoints.reach("archive.deleted")
-            if deleted != batch.rows:
-                raise VerificationFailed(f"{batch.key} has {batch.rows} readings, but {deleted} would leave SQL.")
-        log.info("%d readings of %s left SQL: S3 was shown to hold them", batch.rows, batch.key)

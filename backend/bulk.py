@@ -1,4 +1,4 @@
-"""Many rows at once, at the speed of the database: multi-row VALUES on SQLite, COPY and arrays on PostgreSQL.
+"""Many rows at once, at the speed of the database: multi-row VALUES on SQLite and MySQL, COPY and arrays on PostgreSQL.
 
 The names of tables and columns come from the models, values are always parameters.
 """
@@ -13,47 +13,63 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from .database import AnyRow
+from .database import MYSQL, AnyRow
 from .models import Reading, Rollup, Stream
 from .models import Table as Model
 
 Rows = Sequence[Sequence[Any]]
 # Rows of one statement: more bring nothing, and SQLite has a limit of parameters.
 CHUNK = 200
+MOVE_STREAMS_MYSQL = """
+    UPDATE streams JOIN JSON_TABLE(%s, '$[*]' COLUMNS (
+        id BIGINT PATH '$[0]', sampled BIGINT PATH '$[1]', position BIGINT PATH '$[2]')) AS moved
+    ON streams.id = moved.id SET streams.sampled = moved.sampled, streams.position = moved.position"""
 
 
 class Bulk:
-    """Bulk statements in one transaction of either database."""
+    """Bulk statements in one transaction of any of the databases."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._sqlite = connection.dialect.name == "sqlite"
+        self._mysql = connection.dialect.name in MYSQL
 
     def select(self, sql: str, keys: Iterable[int | str]) -> Sequence[AnyRow]:
-        """Rows of a query that says `IN :keys` once. `FOR UPDATE` in it is for PostgreSQL: SQLite locks all."""
+        """Rows of a query that says `IN :keys` once. `FOR UPDATE` in it is not for SQLite: that locks all."""
         if self._sqlite:
             sql = sql.replace("IN :keys", "IN (SELECT value FROM json_each(?))").replace("FOR UPDATE", "")
             return self._connection.exec_driver_sql(sql, (json.dumps(list(keys)),)).all()
+        if self._mysql:
+            # PyMySQL writes the keys into the statement, and nothing is found IN (NULL).
+            wanted = tuple(keys) or (None,)
+            sql = sql.replace("IN :keys", f"IN ({', '.join(['%s'] * len(wanted))})")
+            return self._connection.exec_driver_sql(sql, wanted).all()
         return self._connection.exec_driver_sql(sql.replace("IN :keys", "= ANY(%s)"), (list(keys),)).all()
 
-    def insert(self, model: type[Model], columns: Sequence[str], rows: Rows, conflict: str = "") -> None:
-        """Insert rows, given in the order of `columns`. conflict: an ON CONFLICT clause."""
-        if self._sqlite:
-            self._insert_values(model.__tablename__, columns, rows, conflict)
-        elif rows:
-            self._insert_arrays(model, columns, rows, conflict)
+    def insert(self, model: type[Model], columns: Sequence[str], rows: Rows) -> None:
+        """Insert rows, given in the order of `columns`."""
+        self._insert(model, columns, rows, "")
+
+    def insert_missing(self, model: type[Model], columns: Sequence[str], rows: Rows) -> None:
+        """Insert the rows whose key or unique columns are not there yet."""
+        self._insert(model, columns, rows, _keep(columns) if self._mysql else "ON CONFLICT DO NOTHING")
 
     def upsert(self, model: type[Model], columns: Sequence[str], rows: Rows) -> None:
         """Insert rows, or replace those that have the same primary key."""
         key = [column.name for column in model.__table__.primary_key]
-        replaced = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-        self.insert(model, columns, rows, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {replaced}")
+        others = [name for name in columns if name not in key]
+        if self._mysql:
+            conflict = "ON DUPLICATE KEY UPDATE " + ", ".join(f"`{name}` = VALUES(`{name}`)" for name in others)
+        else:
+            replaced = ", ".join(f"{name} = excluded.{name}" for name in others)
+            conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {replaced}"
+        self._insert(model, columns, rows, conflict)
 
     def insert_readings(self, rows: Rows) -> None:
         """Rows in the order of models.Reading's columns. One that is there already stays as it is."""
         columns = names(Reading)
-        if self._sqlite:
-            self._insert_values("readings", columns, rows, "ON CONFLICT DO NOTHING")
+        if self._sqlite or self._mysql:
+            self.insert_missing(Reading, columns, rows)
             return
         lines = _copy_text(rows)
         try:
@@ -66,17 +82,18 @@ class Bulk:
 
     def add_rollups(self, rows: Rows) -> None:
         """Add buckets (rows in the order of models.Rollup's columns) to those that are there."""
+        if self._mysql:
+            new, head = "VALUES({})", "ON DUPLICATE KEY UPDATE"
+        else:
+            new, head = "excluded.{}", "ON CONFLICT (channel_id, width, start) DO UPDATE SET"
         least, most = ("min", "max") if self._sqlite else ("least", "greatest")
-        sets = [
-            f"first = {least}(rollups.first, excluded.first)",
-            f"last = {most}(rollups.last, excluded.last)",
-            # SQLite's min() of two is null if one is, and PostgreSQL's least() is not: coalesce makes both right.
-            f"low = coalesce({least}(rollups.low, excluded.low), rollups.low, excluded.low)",
-            f"high = coalesce({most}(rollups.high, excluded.high), rollups.high, excluded.high)",
-            *(f"{name} = rollups.{name} + excluded.{name}" for name in ("total", "count", "faults")),
-        ]
-        conflict = f"ON CONFLICT (channel_id, width, start) DO UPDATE SET {', '.join(sets)}"
-        self.insert(Rollup, names(Rollup), rows, conflict)
+        sets = []
+        for name, choose in (("first", least), ("last", most), ("low", least), ("high", most)):
+            there, come = f"rollups.{name}", new.format(name)
+            # Two of which one is null: for SQLite and MySQL the least of them is null, for PostgreSQL the other one.
+            sets.append(f"{name} = coalesce({choose}({there}, {come}), {there}, {come})")
+        sets += [f"{name} = rollups.{name} + {new.format(name)}" for name in ("total", "count", "faults")]
+        self._insert(Rollup, names(Rollup), rows, f"{head} {', '.join(sets)}")
 
     def move_streams(self, rows: Rows) -> None:
         """(id, sampled, position) of streams that are there."""
@@ -84,6 +101,8 @@ class Bulk:
             cursor = self._connection.connection.cursor()
             moved = [(sampled, position, id) for id, sampled, position in rows]
             cursor.executemany("UPDATE streams SET sampled = ?, position = ? WHERE id = ?", moved)
+        elif self._mysql:
+            self._connection.exec_driver_sql(MOVE_STREAMS_MYSQL, (json.dumps([list(row) for row in rows]),))
         elif rows:
             self._connection.exec_driver_sql(
                 "UPDATE streams SET sampled = new.sampled, position = new.position"  # noqa: S608 - as above
@@ -92,9 +111,17 @@ class Bulk:
                 tuple(map(list, zip(*rows, strict=True))),
             )
 
+    def _insert(self, model: type[Model], columns: Sequence[str], rows: Rows, conflict: str) -> None:
+        """conflict: what to do with a row whose key is there."""
+        if self._sqlite or self._mysql:
+            self._insert_values(model.__tablename__, columns, rows, conflict)
+        elif rows:
+            self._insert_arrays(model, columns, rows, conflict)
+
     def _insert_values(self, table: str, columns: Sequence[str], rows: Rows, conflict: str) -> None:
+        parameter, quote = ("%s", "`") if self._mysql else ("?", '"')
         for chunk in _chunks(rows):
-            sql = _values_sql(table, tuple(columns), len(chunk), conflict)
+            sql = _values_sql(table, tuple(columns), len(chunk), conflict, parameter, quote)
             self._connection.exec_driver_sql(sql, tuple(itertools.chain.from_iterable(chunk)))
 
     def _insert_arrays(self, model: type[Model], columns: Sequence[str], rows: Rows, conflict: str) -> None:
@@ -130,9 +157,19 @@ def _chunks(rows: Rows) -> Iterator[Rows]:
 
 
 @functools.cache
-def _values_sql(table: str, columns: tuple[str, ...], rows: int, conflict: str) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} {conflict}"  # noqa: S608
+def _values_sql(table: str, columns: tuple[str, ...], rows: int, conflict: str, parameter: str, quote: str) -> str:
+    # Quoted, for `rows` and `key` are words of MySQL.
+    listed = ", ".join(f"{quote}{name}{quote}" for name in columns)
+    row = f"({', '.join([parameter] * len(columns))})"
+    return f"INSERT INTO {table} ({listed}) VALUES {', '.join([row] * rows)} {conflict}"  # noqa: S608
+
+
+def _keep(columns: Sequence[str]) -> str:
+    """MySQL: leave a row alone whose key is there.
+
+    Not INSERT IGNORE: that would also clip what does not fit, and store another reading than the one that came.
+    """
+    return f"ON DUPLICATE KEY UPDATE `{columns[0]}` = `{columns[0]}`"
 
 
 @functools.cache

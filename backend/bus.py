@@ -13,11 +13,12 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -54,10 +55,17 @@ class Message(msgspec.Struct, gc=False):
 
 
 class Bus:
-    def __init__(self, settings: Settings, topics: list[str], client: type[StockClient] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: list[str],
+        client: type[StockClient] | None = None,
+        on_subscribed: Callable[[], None] | None = None,
+    ) -> None:
         """A client with a persistent session, subscribed to topics at QoS 1. start() connects it.
 
-        client: the class to use; None: the best that works.
+        client: the class to use; None: the best that works. on_subscribed is called once, in the client's thread;
+        nobody may wait for that before taking: a broker may send all that waited first, more than there is room for.
         Raises SettingsError when the broker's CA file cannot be read.
         """
         self.address = settings.broker_address
@@ -68,6 +76,7 @@ class Bus:
         self._waiting = Waiting(3 * self._batch, MAX_WAITING)
         self._connection = 0
         self._subscribed = threading.Event()
+        self._on_subscribed = on_subscribed
         self._failure: BaseException | None = None
         self._pulse = Pulse(WEDGED)
         self._client = (client or best_client_class())(settings.ingest_id, _protocol(settings), _transport(settings))
@@ -161,8 +170,10 @@ class Bus:
     def _on_subscribe(self, _client: Any, _userdata: Any, _mid: int, reason_codes: Any, _properties: Any) -> None:
         if any(code.is_failure for code in reason_codes):
             log.error("the broker refused the subscription to %s", ", ".join(self._topics))
-        else:
+        elif not self._subscribed.is_set():
             self._subscribed.set()
+            if self._on_subscribed:
+                self._on_subscribed()
 
     def _on_disconnect(self, _client: Any, _userdata: Any, _flags: Any, reason_code: Any, _properties: Any) -> None:
         self._connection += 1
@@ -238,6 +249,19 @@ def _connect_options(settings: Settings) -> dict[str, Any]:
     # Two batches: the broker sends the next one while this one is committed.
     properties.ReceiveMaximum = min(2 * settings.ingest_batch, MOST_IN_FLIGHT)
     return {"clean_start": False, "properties": properties}
+
+
+def outgoing_client(settings: Settings, client_id: str) -> mqtt.Client:
+    """A client for what is only sent, or for small answers: stock paho, with the same broker, TLS and user."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, transport=_transport(settings))  # type: ignore[arg-type]
+    secure(client, settings)
+    if settings.broker_user:
+        client.username_pw_set(settings.broker_user, str(settings.broker_password))
+    client.reconnect_delay_set(1, 10)
+    # Without it paho would write to the socket in the thread that publishes, and in its own at the same time: of two
+    # messages that the socket takes in pieces, the pieces would be mixed.
+    client.on_socket_register_write = lambda *_: None
+    return client
 
 
 def secure(client: mqtt.Client, settings: Settings) -> None:

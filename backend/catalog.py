@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select
 
 from . import failpoints, hot_window
-from .database import AnyRow, Database
+from .database import AnyRow, Database, insert_one
 from .errors import VerificationFailed
 from .freezing import now
 from .models import Batch, BatchSpan
@@ -100,20 +100,17 @@ def _rewrite(connection: Connection, whole: Whole, held: Sequence[AnyRow], dropp
     ).all()
     connection.execute(delete(BatchSpan).where(BatchSpan.batch_id.in_(ids)))
     connection.execute(delete(Batch).where(Batch.id.in_(ids)))
-    batch_id = connection.scalar(
-        insert(Batch)
-        .values(
-            day=whole.day,
-            key=whole.key,
-            sha256=whole.sha256,
-            size=whole.size,
-            rows=len(whole.readings),
-            frozen_at=min(batch.frozen_at for batch in held),
-            uploaded_at=max(batch.uploaded_at for batch in held),
-            dropped_at=dropped,
-        )
-        .returning(Batch.id)
-    )
+    batch = {
+        "day": whole.day,
+        "key": whole.key,
+        "sha256": whole.sha256,
+        "size": whole.size,
+        "rows": len(whole.readings),
+        "frozen_at": min(batch.frozen_at for batch in held),
+        "uploaded_at": max(batch.uploaded_at for batch in held),
+        "dropped_at": dropped,
+    }
+    batch_id = insert_one(connection, Batch, batch)
     if spans:
         connection.execute(
             insert(BatchSpan),

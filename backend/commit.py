@@ -168,7 +168,7 @@ class Commit:
         found = self._load_channels(wanted)
         if missing := sorted(wanted - found.keys()):
             columns = ("device_id", "sensor", "unit")
-            self._bulk.insert(Channel, columns, missing, "ON CONFLICT DO NOTHING")
+            self._bulk.insert_missing(Channel, columns, missing)
             found = self._load_channels(wanted)
         return {
             source: [found[self._devices[source.device], *channel] for channel in source.channels] for source in sources
@@ -193,7 +193,7 @@ class Commit:
         if missing := sorted(set(keys) - {(row.device_id, row.stream) for row in rows}):
             new = [(device_id, stream, 0, 0, 0, 0) for device_id, stream in missing]
             columns = ("device_id", "stream", "sampled", "position", "frozen", "archived")
-            self._bulk.insert(Stream, columns, new, "ON CONFLICT DO NOTHING")
+            self._bulk.insert_missing(Stream, columns, new)
             rows = self._lock_streams(keys)
         runs: dict[int, list[Run]] = {}
         for stream_id, first, last, cause in self._bulk.select(

@@ -1,5 +1,9 @@
-"""The SQL database: SQLite by default, PostgreSQL by psycopg 3. The only module that knows which one it is."""
+"""The SQL database: SQLite by default, PostgreSQL by psycopg 3, MySQL or MariaDB by PyMySQL.
 
+This module, bulk and partitions know which one it is; nothing else does.
+"""
+
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +13,28 @@ from typing import Any
 from alembic import command, config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, insert, make_url
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from .errors import DatabaseUnavailable, SettingsError
 from .models import Table
+
+log = logging.getLogger(__name__)
 
 AnyRow = Row[*tuple[Any, ...]]
 PAGE = 4096
 # Pages of SQLite's write-ahead log: 16 MB, where there is room for 256.
 SMALLEST_WAL, LARGEST_WAL = 8, 4000
 MIGRATIONS = Path(__file__).parent / "migrations"
+POSTGRESQL = "postgresql"
+# The same server by either name: SQLAlchemy has a dialect for each.
+MYSQL = ("mysql", "mariadb")
+# What PyMySQL calls an OperationalError, and is none that passes: an unknown column, a packet that is too large (half
+# of it may not be), mixed collations, values that are none, invalid JSON, what a trigger or a CHECK refuses.
+MYSQL_REFUSALS = {1054, 1153, 1267, 1292, 1366, 1644, 1690, 3140, 3819, 4025}
+# Strict: what does not fit is refused, never clipped.
+MYSQL_MODE = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
 
 
 class Database:
@@ -35,7 +49,8 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise SettingsError(
                 f"THERMOGRAPH_DATABASE is no usable database URL: {error}.",
-                "It takes sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install 'psycopg[binary]'.",
+                "It takes sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME after pip install 'psycopg[binary]', or"
+                " mysql+pymysql://USER@HOST/NAME after pip install PyMySQL.",
             ) from None
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -43,7 +58,15 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one snapshot. Raises DatabaseUnavailable."""
-        with self._translated(), self.engine.connect() as connection:
+        with self._translated(), self._snapshot() as connection:
+            if connection.dialect.name == POSTGRESQL:
+                # Before the snapshot is taken, so that no partition goes that it would need: partitions.py.
+                connection.exec_driver_sql("LOCK TABLE ONLY readings IN ACCESS SHARE MODE")
+            yield connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -66,19 +89,25 @@ class Database:
             yield
         except DBAPIError as error:
             # Only what a retry can mend: a wrong statement must surface as the bug it is.
-            if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+            if error.connection_invalidated or _may_pass(error):
                 reason = str(error.orig).strip().splitlines()[0]
                 raise DatabaseUnavailable(f"The database {self.name} did not answer: {reason}.") from error
             raise
 
     def migrate(self) -> None:
-        """Bring the tables to this release's revision."""
+        """Bring the tables to this release's revision.
+
+        MySQL commits at every CREATE and ALTER: a migration that was killed there has to be looked at by hand.
+        """
         with self.write() as connection:
+            if connection.dialect.name in MYSQL:
+                _compare_bytes(connection)
             command.upgrade(_alembic(connection), "head")
 
     def check_revision(self) -> None:
         """Raises SettingsError when the tables are not those of this release."""
-        with self.read() as connection:
+        # Perhaps there is no table yet that read() could lock.
+        with self._translated(), self._snapshot() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
         wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
         if found != wanted:
@@ -86,29 +115,65 @@ class Database:
                 f"The tables of {self.name} are at revision {found or 'none'}; this release needs {wanted}.",
                 "Run: python -m backend migrate",
             )
+        if self.engine.dialect.name in MYSQL:
+            self._check_durability()
+
+    def _check_durability(self) -> None:
+        """MySQL can be told to lose the last second at a power cut: then an ack would promise too much."""
+        with self._translated(), self._snapshot() as connection:
+            flushed = connection.exec_driver_sql("SELECT @@innodb_flush_log_at_trx_commit").scalar_one()
+        if flushed != 1:
+            log.warning(
+                "%s may lose what it has committed: set innodb_flush_log_at_trx_commit, which is %s, to 1.",
+                self.name,
+                flushed,
+            )
 
     def close(self) -> None:
         self.engine.dispose()
 
 
+def _may_pass(error: DBAPIError) -> bool:
+    """Whether the same might be done another time: a server that is away, a lock that somebody holds."""
+    if type(error).__name__ not in ("OperationalError", "InterfaceError"):
+        return False
+    number = next(iter(error.orig.args if error.orig else ()), None)
+    return number not in MYSQL_REFUSALS
+
+
 def add_missing(connection: Connection, table: type[Table], rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose key or unique columns are not there yet; another process may be doing the same."""
+    if connection.dialect.name in MYSQL:
+        # Not INSERT IGNORE, which would also clip what does not fit: a row that is there is set to what it is.
+        same = next(iter(table.__table__.primary_key))
+        connection.execute(mysql.insert(table).on_duplicate_key_update({same.name: same}), rows)
+        return
     connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def insert_one(connection: Connection, table: type[Table], values: dict[str, Any]) -> int:
+    """Insert a row; the id that the database gave it. (MySQL has no RETURNING.)"""
+    key = connection.execute(insert(table).values(values)).inserted_primary_key
+    return int(key[0]) if key else 0
 
 
 def upsert(connection: Connection, table: type[Table], rows: list[dict[str, Any]]) -> None:
     """Insert the rows, or replace those that have the same primary key."""
-    insert = _insert(connection, table)
+    if connection.dialect.name in MYSQL:
+        new = mysql.insert(table)
+        columns = [column.name for column in table.__table__.columns if not column.primary_key]
+        connection.execute(new.on_duplicate_key_update({name: new.inserted[name] for name in columns}), rows)
+        return
+    new_row = _insert(connection, table)
     key = [column.name for column in table.__table__.primary_key]
     replaced = {
-        column.name: insert.excluded[column.name] for column in table.__table__.columns if column.name not in key
+        column.name: new_row.excluded[column.name] for column in table.__table__.columns if column.name not in key
     }
-    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=replaced), rows)
+    connection.execute(new_row.on_conflict_do_update(index_elements=key, set_=replaced), rows)
 
 
 def _insert(connection: Connection, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return insert(table)
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _alembic(connection: Connection) -> config.Config:
@@ -119,6 +184,10 @@ def _alembic(connection: Connection) -> config.Config:
 
 
 def _engine(url: URL) -> Engine:
+    if url.get_backend_name() in MYSQL:
+        # Rows are locked by themselves, without the gaps between them: workers that add new ones must not deadlock.
+        options = {"connect_timeout": 10, "init_command": MYSQL_MODE, "charset": "utf8mb4"}
+        return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=options)
     if url.get_backend_name() != "sqlite":
         # A dead server must become an error that is retried, not a wait without end.
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
@@ -128,6 +197,12 @@ def _engine(url: URL) -> Engine:
     event.listen(engine, "connect", lambda connection, _record: _configure_sqlite(connection, url.database or ""))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _compare_bytes(connection: Connection) -> None:
+    """Texts of tables to come are UTF-8 and equal only if all their bytes are: "Cel" is not "cel", nor "a" "a "."""
+    collation = "utf8mb4_nopad_bin" if getattr(connection.dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
+    connection.exec_driver_sql(f"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {collation}")
 
 
 def _configure_sqlite(connection: Any, file: str) -> None:

@@ -15,18 +15,18 @@ def write_rollups(connection: Connection) -> None:
     connection.execute(
         text(
             f"INSERT INTO rollups ({columns})"  # noqa: S608 - numbers of our own
-            f" SELECT channel_id, {least}, t / {least} * {least}, min(t), max(t), min(value), max(value),"
+            f" SELECT channel_id, {least}, t - t % {least}, min(t), max(t), min(value), max(value),"
             " coalesce(sum(value), 0), count(value), count(fault)"
-            f" FROM readings GROUP BY channel_id, t / {least}"
+            f" FROM readings GROUP BY channel_id, t - t % {least}"
         )
     )
     for narrow, width in zip(rollup.WIDTHS, wider, strict=False):
         connection.execute(
             text(
                 f"INSERT INTO rollups ({columns})"  # noqa: S608 - numbers of our own
-                f" SELECT channel_id, {width}, start / {width} * {width}, min(first), max(last), min(low), max(high),"
+                f" SELECT channel_id, {width}, start - start % {width}, min(first), max(last), min(low), max(high),"
                 f" sum(total), sum(count), sum(faults) FROM rollups WHERE width = {narrow}"
-                f" GROUP BY channel_id, start / {width}"
+                f" GROUP BY channel_id, start - start % {width}"
             )
         )
 

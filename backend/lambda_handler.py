@@ -1,8 +1,8 @@
-"""Compaction as an AWS Lambda function: from S3 alone, settings from the function's environment.
+"""Compaction as an AWS Lambda function; its settings come from the function's environment.
 
-Handler: backend.lambda_handler.handler. It needs boto3 (the runtime has it) and pyarrow (a layer), SQLAlchemy for the
-modules it shares, and a role that may list, get, put and delete under the archive's prefix. Where there is a database
-too, `python -m backend compact` must run at least daily: SQL follows by it, and REMOVE_AFTER is how long it may take.
+Handler: backend.lambda_handler.handler. `python -m tools lambda-zip` makes its zip. Where THERMOGRAPH_DATABASE is set,
+SQL follows in the same run, with the password of the secret DATABASE_SECRET. Without it all is done from S3 alone: then
+`python -m backend compact` must run at least daily for SQL to follow, and REMOVE_AFTER is how long it may take.
 """
 
 import dataclasses
@@ -10,9 +10,12 @@ import os
 from typing import Any
 
 from . import compaction
+from .catalog import Catalog
+from .database import Database
+from .deploy.credentials import fetch
 from .freezing import now
 from .objects import ObjectStore
-from .settings import Settings
+from .settings import Settings, variable
 
 REMOVE_AFTER = 49 * compaction.HOUR
 
@@ -23,10 +26,25 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     Raises ThermographError, and RuntimeError when something is not what it was: the function's alarm shows both.
     """
     settings = Settings.read(os.environ)
-    remove_after = int(event.get("remove_after_s", REMOVE_AFTER / 1000) * 1000)
-    work = compaction.Compaction(ObjectStore(settings), None, remove_after)
-    report = work.run(compaction.due_through(now(), int(settings.compact_after * compaction.HOUR)))
+    database = _database(settings) if variable("database") in os.environ else None
+    try:
+        default = REMOVE_AFTER if database is None else compaction.REMOVE_AFTER
+        remove_after = int(event.get("remove_after_s", default / 1000) * 1000)
+        catalog = None if database is None else Catalog(database)
+        work = compaction.Compaction(ObjectStore(settings), catalog, remove_after)
+        report = work.run(compaction.due_through(now(), int(settings.compact_after * compaction.HOUR)))
+    finally:
+        if database is not None:
+            database.close()
     compaction.tell(report)
     if report.troubles:
         raise RuntimeError("; ".join(report.troubles))
     return dataclasses.asdict(report)
+
+
+def _database(settings: Settings) -> Database:
+    """Raises Unavailable when Secrets Manager does not give the password, and what Database does."""
+    secret = os.environ.get("DATABASE_SECRET")
+    database = Database(settings.database, fetch(secret)[1] if secret else settings.database_password)
+    database.check_revision()
+    return database

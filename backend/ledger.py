@@ -5,6 +5,7 @@ stored  = archived + waiting for the archive
 """
 
 import dataclasses
+from collections.abc import Collection
 
 from sqlalchemy import Connection, func, select
 
@@ -48,26 +49,28 @@ class StreamLedger:
         return self.stored - self.archived
 
 
-def read(connection: Connection, device: str | None = None) -> list[StreamLedger]:
-    """Every stream's account (of one device, if named), by device and the stream's age."""
+def read(connection: Connection, device: str | None = None, among: Collection[str] | None = None) -> list[StreamLedger]:
+    """Every stream's account (of one device, if named, or of those among), by device and the stream's age."""
+    names = among if device is None else (device,)
     streams = (
         select(Stream.id, Device.name, Stream.stream, Stream.sampled, Stream.archived)
         .join(Device, Device.id == Stream.device_id)
         .order_by(Device.name, Stream.id)
     )
-    if device is not None:
-        streams = streams.where(Device.name == device)
+    spans = select(Span.stream_id)
+    if names is not None:
+        streams = streams.where(Device.name.in_(names))
+        of_them = select(Stream.id).join(Device, Device.id == Stream.device_id).where(Device.name.in_(names))
+        spans = spans.where(Span.stream_id.in_(of_them))
     stored: dict[int, int] = {
         stream_id: int(readings)
         for stream_id, readings in connection.execute(
-            select(Span.stream_id, func.sum(Span.last - Span.first + 1))
-            .where(Span.cause.is_(None))
-            .group_by(Span.stream_id)
+            spans.add_columns(func.sum(Span.last - Span.first + 1)).where(Span.cause.is_(None)).group_by(Span.stream_id)
         )
     }
     gaps: dict[int, list[Gap]] = {}
     for stream_id, first, last, cause in connection.execute(
-        select(Span.stream_id, Span.first, Span.last, Span.cause)
+        spans.add_columns(Span.first, Span.last, Span.cause)
         .where(Span.cause.is_not(None))
         .order_by(Span.stream_id, Span.first)
     ):

@@ -1,14 +1,22 @@
 """The tables. Times are Unix milliseconds UTC (int); temperatures are in the channel's SenML unit."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite gives a primary key its rowid only when the type is exactly INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
+# MySQL's BLOB ends at 64 KiB.
+Bytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
 class Table(DeclarativeBase):
-    pass
+    # MySQL's FLOAT has 32 bits.
+    type_annotation_map: ClassVar[dict[Any, Any]] = {float: Double}
 
 
 class Device(Table):
@@ -23,6 +31,9 @@ class Device(Table):
     status_at: Mapped[int | None] = mapped_column(BigInteger)
     health: Mapped[str | None] = mapped_column(Text)
     health_at: Mapped[int | None] = mapped_column(BigInteger)
+    label: Mapped[str | None] = mapped_column(String(120))
+    place: Mapped[str | None] = mapped_column(String(120))
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 class Channel(Table):
@@ -81,6 +92,9 @@ class Span(Table):
 class Reading(Table):
     """The hot window: one row a reading. Exactly one of value and fault is set.
 
+    On PostgreSQL in a table a month of t (partitions.py), each with the key (stream_id, seq) of its own. That no other
+    month has the same reading is seen to by spans: ingest inserts only what no span accounts for.
+
     Without foreign keys: ingest takes both ids from their tables in the same transaction, and to look them up again for
     every row would cost as much as the row.
     """
@@ -135,11 +149,15 @@ class Rollup(Table):
 
 
 class Progress(Table):
-    """One row: the number of the last commit that changed anything a page shows. Live pages watch it."""
+    """One row: the number of the last commit that changed anything a page shows. Live pages watch it.
+
+    history: a random name of this history of commits: the same number of another database means something else.
+    """
 
     __tablename__ = "progress"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     commit: Mapped[int] = mapped_column("commit_number", BigInteger)
+    history: Mapped[str] = mapped_column(String(32))
 
 
 class Rejected(Table):
@@ -171,7 +189,7 @@ class Batch(Table):
     rows: Mapped[int] = mapped_column(BigInteger)
     frozen_at: Mapped[int] = mapped_column(BigInteger)
     uploaded_at: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(Bytes)
     dropped_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
@@ -193,3 +211,18 @@ class Lease(Table):
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     holder: Mapped[str] = mapped_column(String(64))
     beats: Mapped[int] = mapped_column(BigInteger)
+
+
+class WantedSettings(Table):
+    """The settings that a device is wanted to have: one row a device, its newest revision.
+
+    body: the fields as JSON. published_at: when the broker had taken this revision; null: it waits for that.
+    """
+
+    __tablename__ = "wanted_settings"
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger)
+    body: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[int] = mapped_column(BigInteger)
+    changed_by: Mapped[str] = mapped_column(String(120))
+    published_at: Mapped[int | None] = mapped_column(BigInteger)

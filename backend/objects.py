@@ -3,7 +3,9 @@
 Small on purpose: put, get, list, delete. Credentials come from boto3's own chain; no secret passes through here.
 """
 
+import contextlib
 import email.utils
+import functools
 import hashlib
 import time
 from base64 import b64encode
@@ -16,10 +18,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .errors import AlreadyThere, NotFound, ObjectStoreUnavailable
+from .errors import AlreadyThere, MissingOrForbidden, NotFound, ObjectStoreUnavailable
 from .settings import Settings
 
 MISSING = {"NoSuchKey", "404", "NotFound"}
+# To HEAD, which has no body, S3 answers the bare number.
+FORBIDDEN = {"AccessDenied", "403", "Forbidden"}
 # What S3 answers to a request that it finds too old, or signed in its future.
 SKEWED = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 TAKEN = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
@@ -39,11 +43,16 @@ class ObjectStore:
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.s3_bucket
         self.prefix = settings.s3_prefix.strip("/") + "/"
-        # A session of its own: boto3's default one remembers the first credentials that the process ever had.
-        self._client = boto3.Session().client(
+        self._settings = settings
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        # A session of its own: boto3's default one remembers the first credentials that the process ever had. Made at
+        # its first use: it takes longer than all the rest of a web process that may never ask for an object.
+        return boto3.Session().client(
             "s3",
-            endpoint_url=settings.s3_endpoint or None,
-            region_name=settings.s3_region,
+            endpoint_url=self._settings.s3_endpoint or None,
+            region_name=self._settings.s3_region,
             config=Config(
                 signature_version="s3v4",
                 connect_timeout=5,
@@ -98,14 +107,21 @@ class ObjectStore:
         return True
 
     def size(self, key: str) -> int:
-        """Bytes of the object. Raises NotFound, ObjectStoreUnavailable."""
-        with self._translated():
+        """Bytes of the object. Raises NotFound, MissingOrForbidden, ObjectStoreUnavailable."""
+        with self._reading(key):
             return int(self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)["ContentLength"])
 
     def get(self, key: str) -> bytes:
-        """Raises NotFound, ObjectStoreUnavailable."""
-        with self._translated():
+        """Raises NotFound, MissingOrForbidden, ObjectStoreUnavailable."""
+        with self._reading(key):
             return bytes(self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
+
+    def stream(self, key: str, piece: int = 256 * 1024) -> Iterator[bytes]:
+        """The object in pieces, as they come. Raises NotFound, ObjectStoreUnavailable."""
+        with self._translated():
+            body = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"]
+            with contextlib.closing(body):
+                yield from body.iter_chunks(piece)
 
     def list(self, under: str = "") -> Iterator[StoredObject]:
         """Every object whose key starts with `under`, by key. Raises ObjectStoreUnavailable."""
@@ -121,6 +137,19 @@ class ObjectStore:
         """Raises ObjectStoreUnavailable; an object that is not there is no error."""
         with self._translated():
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        with self._translated():
+            try:
+                yield
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code", "") not in FORBIDDEN:
+                    raise
+                raise MissingOrForbidden(
+                    f"{key} is missing in {self.bucket}, or these credentials may not read it.",
+                    "S3 tells which only to those with s3:ListBucket: look with such, and check the role's policy.",
+                ) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -202,3 +202,39 @@ def _lines(table: pa.Table) -> list[bytes]:
         texts.append(pc.fill_null(column.cast(pa.string()), ""))
     lines: list[bytes] = pc.binary_join_element_wise(*texts, "\x1f").cast(pa.binary()).to_pylist()
     return lines
+
+
+def encode_stream(parts: Iterable[Readings]) -> Iterator[bytes]:
+    """The parts as one Parquet file, a row group each, bytes as they are written: never more than a part in memory."""
+    sink = _Sink()
+    with pq.ParquetWriter(
+        pa.PythonFile(sink, mode="w"), SCHEMA, compression="zstd", use_dictionary=DICTIONARY_CODED, store_schema=False
+    ) as writer:
+        for part in parts:
+            writer.write_table(part.table)
+            yield sink.take()
+    yield sink.take()
+
+
+class _Sink:
+    """What pyarrow writes to: bytes that wait to be taken."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._waiting += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._waiting)
+        self._waiting.clear()
+        return taken
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True

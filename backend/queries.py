@@ -4,16 +4,18 @@ Times are Unix milliseconds UTC, values in the channel's SenML unit.
 """
 
 import dataclasses
+import functools
 import itertools
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import Connection, Label, Select, func, select
 from sqlalchemy.orm import aliased
 
 from . import calibration
+from .database import POSTGRESQL
 from .errors import NotFound
 from .history import Bucket, GapSpan, ReadingRow, bucket_width, gap_spans, readings, series
 from .models import Channel, Device, Newest, Progress, Reading, Stream
@@ -39,12 +41,17 @@ __all__ = [
 
 # The interval is the median step of so many latest readings: one lost or late reading does not move it.
 RECENT = 6
+# And of no older ones than this (ms): so that no table of an older month is asked (partitions.py).
+RECENTLY = 31 * 86_400_000
 NEWEST_FIELDS = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceRow:
-    """One board. status is "online", "offline" or None when it never told; health is its last `state` message."""
+    """One board. status is "online", "offline" or None when it never told; health is its last `state` message.
+
+    label, place, note: what people call it, where it stands, what they wrote about it.
+    """
 
     name: str
     enrolled: bool
@@ -53,10 +60,13 @@ class DeviceRow:
     status_at: int | None
     health: dict[str, Any] | None
     health_at: int | None
+    label: str | None = None
+    place: str | None = None
+    note: str | None = None
 
 
 class NewestRow(NamedTuple):
-    """A channel's newest committed reading. interval: ms between its readings, None while there is only one.
+    """A channel's newest committed reading. interval: ms between its readings, None while a month has only one.
 
     value is corrected by the calibration of this revision; 0: there is none.
     """
@@ -98,8 +108,8 @@ def commit_number(connection: Connection) -> int:
     return connection.execute(select(Progress.commit)).scalar_one()
 
 
-def devices(connection: Connection) -> list[DeviceRow]:
-    """All devices by name."""
+def devices(connection: Connection, among: Collection[str] | None = None) -> list[DeviceRow]:
+    """All devices, or those of these names, by name."""
     columns = (
         Device.name,
         Device.enrolled,
@@ -108,23 +118,59 @@ def devices(connection: Connection) -> list[DeviceRow]:
         Device.status_at,
         Device.health,
         Device.health_at,
+        Device.label,
+        Device.place,
+        Device.note,
     )
+    asked = select(*columns).order_by(Device.name)
     return [
-        DeviceRow(row.name, row.enrolled, row.created, row.status, row.status_at, _health(row.health), row.health_at)
-        for row in connection.execute(select(*columns).order_by(Device.name))
+        DeviceRow(
+            row.name,
+            row.enrolled,
+            row.created,
+            row.status,
+            row.status_at,
+            _health(row.health),
+            row.health_at,
+            row.label,
+            row.place,
+            row.note,
+        )
+        for row in connection.execute(asked if among is None else asked.where(Device.name.in_(among)))
     ]
 
 
-def newest(connection: Connection, intervals: bool = True) -> list[NewestRow]:
-    """The newest reading of every channel, by device and the channel's age. intervals: find out those too."""
+def newest(connection: Connection, intervals: bool = True, among: Collection[str] | None = None) -> list[NewestRow]:
+    """The newest reading of every channel, by device and the channel's age. intervals: find out those too.
+
+    among: of these devices only.
+    """
     corrections = calibration.corrections(connection)
-    return [_newest_row(row, corrections) for row in connection.execute(_newest(RECENT if intervals else 1))]
+    asked = _newest(RECENT if intervals else 1, _has_arrays(connection))
+    rows = connection.execute(asked if among is None else asked.where(Device.name.in_(among))).all()
+    if not intervals and not corrections:
+        return list(itertools.starmap(NewestRow, rows))
+    return [_newest_row(row, corrections) for row in rows]
+
+
+def newest_measured(connection: Connection, since: int) -> list[NewestRow]:
+    """As newest(), of the channels whose newest reading came after commit `since`, before any calibration."""
+    return [
+        _newest_row(row, {})
+        for row in connection.execute(_newest(RECENT, _has_arrays(connection)).where(Newest.commit > since))
+    ]
+
+
+def corrected(connection: Connection, rows: Sequence[NewestRow]) -> list[NewestRow]:
+    """Newest readings as measured, by the calibrations that count now."""
+    corrections = calibration.corrections(connection)
+    return [_corrected(row, corrections) for row in rows]
 
 
 def changes(connection: Connection, since: int) -> Changes:
     """The channels whose newest reading came with a commit after number `since`."""
     corrections = calibration.corrections(connection)
-    rows = connection.execute(_newest(RECENT).where(Newest.commit > since))
+    rows = connection.execute(_newest(RECENT, _has_arrays(connection)).where(Newest.commit > since))
     return Changes(commit_number(connection), tuple(_newest_row(row, corrections) for row in rows))
 
 
@@ -140,7 +186,8 @@ def channel(connection: Connection, channel_id: int) -> ChannelRow:
     return ChannelRow(*row)
 
 
-def _newest(recent: int) -> Select[*tuple[Any, ...]]:
+@functools.cache
+def _newest(recent: int, arrays: bool) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Device.name.label("device"),
@@ -155,7 +202,7 @@ def _newest(recent: int) -> Select[*tuple[Any, ...]]:
             Newest.fault,
             Newest.received,
             Newest.commit.label("commit"),
-            *(_earlier(steps).label(f"earlier_{steps}") for steps in range(1, recent)),
+            *(_earlier_times(recent - 1) if arrays and recent > 1 else map(_earlier, range(1, recent))),
         )
         .join(Channel, Channel.id == Newest.channel_id)
         .join(Device, Device.id == Channel.device_id)
@@ -164,30 +211,47 @@ def _newest(recent: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _earlier(steps: int) -> ColumnElement[int | None]:
+def _earlier(steps: int) -> Label[int | None]:
     """Time of the reading so many steps before the newest: one probe of an index, where a window would scan all."""
+    return _before_newest().limit(1).offset(steps - 1).scalar_subquery().label(f"earlier_{steps}")
+
+
+def _earlier_times(steps: int) -> list[Label[list[int] | None]]:
+    """The times of all of them as one array, for PostgreSQL: each question to a table in months costs more."""
+    times = _before_newest().limit(steps).subquery()
+    return [select(func.array_agg(times.c.t)).scalar_subquery().label("earlier")]
+
+
+def _before_newest() -> Select[int]:
     earlier = aliased(Reading)
     return (
         select(earlier.t)
-        .where(earlier.channel_id == Newest.channel_id, earlier.t < Newest.t)
+        .where(earlier.channel_id == Newest.channel_id, earlier.t < Newest.t, earlier.t >= Newest.t - RECENTLY)
         .order_by(earlier.t.desc())
-        .limit(1)
-        .offset(steps - 1)
         .correlate(Newest)
-        .scalar_subquery()
     )
+
+
+def _has_arrays(connection: Connection) -> bool:
+    return connection.dialect.name == POSTGRESQL
 
 
 def _newest_row(row: Sequence[Any], corrections: Mapping[int, calibration.Correction]) -> NewestRow:
     fields, earlier = row[:NEWEST_FIELDS], row[NEWEST_FIELDS:]
-    correction = corrections.get(fields[1], calibration.NONE)
     interval = None
     if earlier:
-        times = [fields[6], *(t for t in earlier if t is not None)]
+        steps_back = (earlier[0] or ()) if isinstance(earlier[0], list) else earlier
+        times = [fields[6], *(t for t in steps_back if t is not None)]
         steps = [later - before for later, before in itertools.pairwise(times) if later > before]
         interval = statistics.median_low(steps) if steps else None
-    known = NewestRow(*(*fields, interval, correction.revision))
-    return known._replace(value=correction.apply(known.value)) if correction.revision else known
+    return _corrected(NewestRow(*(*fields, interval)), corrections)
+
+
+def _corrected(row: NewestRow, corrections: Mapping[int, calibration.Correction]) -> NewestRow:
+    correction = corrections.get(row.channel, calibration.NONE)
+    if not correction.revision:
+        return row
+    return row._replace(value=correction.apply(row.value), calibration=correction.revision)
 
 
 def _health(text: str | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from . import derived, failpoints, hot_window
 from .bulk import Bulk
-from .database import Database, add_missing
+from .database import Database, add_missing, insert_one
 from .errors import AlreadyThere, VerificationFailed
 from .freezing import now
 from .models import Batch, BatchSpan, Channel, Device, Lease, Progress, Reading, Span, Stream
@@ -179,19 +179,16 @@ def _ranges(rows: Sequence[Any]) -> list[tuple[int, int, int]]:
 
 def _write_batch(connection: Connection, key: str, body: bytes, rows: Sequence[Any]) -> None:
     at = now()
-    batch_id = connection.scalar(
-        insert(Batch)
-        .values(
-            day=_day(key),
-            key=key,
-            sha256=hashlib.sha256(body).hexdigest(),
-            size=len(body),
-            rows=len(rows),
-            frozen_at=at,
-            uploaded_at=at,
-        )
-        .returning(Batch.id)
-    )
+    batch = {
+        "day": _day(key),
+        "key": key,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "size": len(body),
+        "rows": len(rows),
+        "frozen_at": at,
+        "uploaded_at": at,
+    }
+    batch_id = insert_one(connection, Batch, batch)
     counts: dict[int, int] = {}
     for row in rows:
         counts[row[0]] = counts.get(row[0], 0) + 1

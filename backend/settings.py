@@ -16,6 +16,7 @@ from .errors import SettingsError
 PREFIX = "THERMOGRAPH_"
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 SHARE_NAME = re.compile(r"[a-z0-9-]{0,64}")
+TOPIC_PREFIX = re.compile(r"[A-Za-z0-9_-]{0,40}")
 GATEWAY_NAME = re.compile(r"[a-z0-9-]{1,16}")
 
 
@@ -35,9 +36,12 @@ class Settings:
     state_dir: Path = setting(Path("var"), "folder for everything the embedded parts keep")
     database: str = setting(
         "sqlite:///var/thermograph.db",
-        "SQLAlchemy URL, without a password: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME",
+        "SQLAlchemy URL, without a password: sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME or "
+        "mysql+pymysql://USER@HOST/NAME",
     )
     database_password: Secret = setting(Secret(""), "password for the database's user")
+    redis: str = setting("", "redis://HOST:PORT/0: what web processes share, see More than one below; empty: none")
+    redis_password: Secret = setting(Secret(""), "password at Redis")
     broker: str = setting(
         "mqtt://127.0.0.1:1883",
         "the MQTT broker: mqtt://HOST:PORT, with TLS mqtts://, over WebSockets ws://HOST:PORT/PATH or wss://",
@@ -70,6 +74,9 @@ class Settings:
     compact_after: float = setting(
         6.0, "hours after a UTC day's end when its objects become one, and the day is sealed in the manifest"
     )
+    home_assistant: str = setting(
+        "homeassistant", "prefix of Home Assistant's discovery at the broker; empty: it is told nothing"
+    )
     smtp_host: str = setting("", "server that takes the mails of alerts; empty: no mail is sent")
     smtp_port: int = setting(587, "its port")
     smtp_security: typing.Literal["starttls", "tls", "none"] = setting(
@@ -97,6 +104,18 @@ class Settings:
     gateway_outbox: int = setting(1_000_000, "readings that the gateway keeps at most until they are acknowledged")
     web_host: str = setting("127.0.0.1", "address the web page listens on")
     web_port: int = setting(8080, "port the web page listens on")
+    web_url: str = setting(
+        "",
+        "address that people reach the page at, such as https://fridge.example.org; empty: http://HOST:PORT as above",
+    )
+    web_proxy: str = setting("", "address of the reverse proxy in front of the page, whose X-Forwarded-For is believed")
+    welcome: typing.Literal["open", "closed"] = setting(
+        "closed", "open: while there is no account, a visitor on this machine may make the first one, an admin's"
+    )
+    session_idle: float = setting(168.0, "hours without a request after which a session ends")
+    session_longest: float = setting(720.0, "hours after sign-in at which every session ends")
+    password_memory: int = setting(19_456, "KiB of memory that checking one password takes (argon2id); 8 in tests")
+    api_rate: int = setting(3000, "requests a minute that one account may make of the API; 0: as many as it likes")
     failpoint: str = setting("", "for tests: POINT:N kills the process at the Nth pass of a point of failpoints.py")
 
     @classmethod
@@ -116,10 +135,11 @@ class Settings:
         return settings
 
     def _check(self) -> None:
-        if urlsplit(self.broker).password or urlsplit(self.database).password:
+        if any(urlsplit(url).password for url in (self.broker, self.database, self.redis)):
             raise SettingsError(
                 "A password stands in a URL, where logs and error texts would show it.",
-                f"Put it into {variable('broker_password')} or {variable('database_password')}.",
+                f"Put it into {variable('broker_password')}, {variable('database_password')} or "
+                f"{variable('redis_password')}.",
             )
         try:
             host, port = self.broker_address
@@ -145,6 +165,18 @@ class Settings:
         for name in ("connections", "per_address", "rate", "idle", "silence", "sensors", "outbox"):
             if not 0 < getattr(self, f"gateway_{name}") < 1e9:
                 raise SettingsError(f"{variable(f'gateway_{name}')} must be above 0, and below a thousand millions.")
+        if not TOPIC_PREFIX.fullmatch(self.home_assistant):
+            raise SettingsError(
+                f"{variable('home_assistant')} is {self.home_assistant!r}.", "It takes letters, digits, - and _."
+            )
+        if self.web_url and urlsplit(self.web_url).scheme not in ("http", "https"):
+            raise SettingsError(f"{variable('web_url')} is {self.web_url!r}.", "It takes https://HOST or http://HOST.")
+        if not (0 < self.session_idle < 1e5 and 0 < self.session_longest < 1e5):
+            raise SettingsError(f"{variable('session_idle')} and {variable('session_longest')} take hours above 0.")
+        if not 8 <= self.password_memory <= 4_194_304:
+            raise SettingsError(f"{variable('password_memory')} is {self.password_memory}.", "It takes 8 to 4194304.")
+        if self.api_rate < 0:
+            raise SettingsError(f"{variable('api_rate')} is {self.api_rate}.", "It takes requests a minute, or 0.")
         if self.hot_days < 0:
             raise SettingsError(f"{variable('hot_days')} is {self.hot_days}.", "It takes days, or 0 for ever.")
 

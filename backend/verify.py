@@ -5,6 +5,7 @@ Nothing is repaired here; what is found is named: the object, the batch, the dev
 
 import hashlib
 import heapq
+import itertools
 from collections.abc import Container, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -88,7 +89,7 @@ def _uploaded(database: Database) -> Iterator[AnyRow]:
     while True:
         with database.read() as connection:
             batches = connection.execute(
-                select(Batch.id, Batch.key, Batch.day, Batch.sha256, Batch.rows, Batch.dropped_at)
+                select(Batch.id, Batch.key, Batch.day, Batch.sha256, Batch.rows)
                 .where(Batch.uploaded_at.is_not(None))
                 .where((Batch.day > day) | ((Batch.day == day) & (Batch.id > last)))
                 .order_by(Batch.day, Batch.id)
@@ -98,6 +99,11 @@ def _uploaded(database: Database) -> Iterator[AnyRow]:
             return
         yield from batches
         day, last = batches[-1].day, batches[-1].id
+
+
+def check_batch(connection: Connection, store: ObjectStore, batch: AnyRow, done: Verification) -> Iterator[Finding]:
+    """One uploaded batch: its object is read back, its SHA-256 and its rows are compared. See verify()."""
+    yield from _check_batch(connection, store, batch, done, {})
 
 
 def _check_batch(
@@ -117,7 +123,9 @@ def _check_batch(
         yield Finding("object-altered", f"{batch.key} cannot be read: {error}")
         return
     yield from _check_gaps(connection, batch, gaps, done)
-    if batch.dropped_at is None:
+    # Asked in the snapshot in which the rows are read: the archiver may have let them go since the batches were listed.
+    dropped_at = connection.scalar(select(Batch.dropped_at).where(Batch.id == batch.id))
+    if dropped_at is None:
         held = hot_window.of_batch(connection, batch.id, batch.day)
         equal = archived
         if archived != held:
@@ -191,12 +199,13 @@ def _held(connection: Connection, batch_id: int) -> str:
 
 def _unknown_objects(database: Database, store: ObjectStore) -> Iterator[Finding]:
     replaced: Container[str] | None = None
-    for entry in store.list():
-        if entry.key.startswith(manifest.FOLDER):
-            continue
+    objects = (entry for entry in store.list() if not entry.key.startswith(manifest.FOLDER))
+    while page := list(itertools.islice(objects, PAGE)):
         with database.read() as connection:
-            known = connection.scalar(select(Batch.id).where(Batch.key == entry.key))
-        if known is None:
+            known = set(connection.scalars(select(Batch.key).where(Batch.key.in_([entry.key for entry in page]))))
+        for entry in page:
+            if entry.key in known:
+                continue
             # What a day's one object was made of stays for a while.
             replaced = _replaced(store) if replaced is None else replaced
             if entry.key not in replaced:

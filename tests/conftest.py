@@ -6,7 +6,7 @@ import pytest
 
 from backend.database import Database
 from tests.rows import Rows
-from tests.servers import Postgres, program
+from tests.servers import MariaDB, Postgres, Redis, program
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +17,40 @@ def postgres():
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def mariadb():
+    if not program("mariadbd"):
+        pytest.skip("MariaDB is not installed: python -m tools setup --for test")
+    with MariaDB.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory):
+    if not program("redis-server"):
+        pytest.skip("Redis is not installed: python -m tools setup --for test")
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.close()
+
+
+def pytest_generate_tests(metafunc):
+    """MariaDB takes part where the marker `every_database` says so: what stores readings, not what shows them."""
+    chosen = any("database_url" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database_url" in metafunc.fixturenames and not chosen:
+        kinds = ["sqlite", "postgresql"]
+        if metafunc.definition.get_closest_marker("every_database"):
+            kinds.append("mariadb")
+        metafunc.parametrize("database_url", kinds, indirect=True)
+
+
+@pytest.fixture
 def database_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/thermograph.db"
+    if request.param == "mariadb":
+        return request.getfixturevalue("mariadb").new_database(f"test_{uuid.uuid4().hex}")
     return request.getfixturevalue("postgres").new_database(f"test_{uuid.uuid4().hex}")
 
 

@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
+import pymysql
 from botocore.config import Config
 
 from tests.ports import free_port
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -103,7 +104,7 @@ class Mosquitto(Server):
             rules = folder / "rules"
             # What a device may do: speak under its own name, and hear what is meant for it.
             rules.write_text(
-                "user backend\ntopic readwrite thermograph/#\n\n"
+                "user backend\ntopic readwrite thermograph/#\ntopic readwrite homeassistant/#\n\n"
                 # No broker can match "gw-..." within a level: a gateway speaks for devices of any name.
                 "user gateway\ntopic write thermograph/v1/+/telemetry\ntopic write thermograph/v1/+/state\n"
                 "topic write thermograph/v1/+/status\ntopic read thermograph/v1/+/ack\n\n"
@@ -179,13 +180,121 @@ class Postgres(Server):
     def url(self, name: str = "postgres") -> str:
         return f"postgresql+psycopg://thermograph@127.0.0.1:{self.port}/{name}"
 
+    def new_database(self, name: str, like: str = "template1") -> str:
+        """Create a database, empty or with all that the one named `like` has; its URL."""
+        name = re.sub(r"[^a-z0-9]+", "_", name.lower())
+        self._run("createdb", "--template", like, name)
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """With whoever is still connected to it."""
+        self._run("dropdb", "--force", url.rsplit("/", 1)[1])
+
+    def _run(self, name: str, *words: str) -> None:
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "thermograph"]
+        subprocess.run([program(name), *where, *words], check=True)
+
+
+class MariaDB(Server):
+    """A server of its own, with one user who needs no password, and none of the machine's settings."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.data = folder / "data"
+        # The path of a Unix socket has 107 characters at most, and a test's folder may be longer.
+        self._short = Path(tempfile.mkdtemp(prefix="mariadb-"))
+        subprocess.run(
+            [
+                program("mariadb-install-db"),
+                "--no-defaults",
+                *self._own_user(),
+                f"--datadir={self.data}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--innodb-log-file-size=4M",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def command(self) -> list[str]:
+        return [
+            program("mariadbd"),
+            "--no-defaults",
+            *self._own_user(),
+            f"--datadir={self.data}",
+            f"--socket={self._short}/socket",
+            f"--pid-file={self._short}/pid",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--innodb-log-file-size=4M",
+            "--innodb-buffer-pool-size=32M",
+            # The tests kill processes, not the machine: a commit is written, but not through to the disk.
+            "--innodb-flush-log-at-trx-commit=2",
+            "--innodb-flush-method=nosync",
+            "--skip-log-bin",
+        ]
+
+    def ready(self) -> bool:
+        with contextlib.suppress(OSError, pymysql.err.OperationalError):
+            self._do("SELECT 1")
+            return True
+        return False
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._short, ignore_errors=True)
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator["MariaDB"]:
+        """One in a folder of its own."""
+        with tempfile.TemporaryDirectory(prefix="thermograph-mariadb-", ignore_cleanup_errors=True) as folder:
+            server = cls(Path(folder) / "server")
+            server.start()
+            try:
+                yield server
+            finally:
+                server.close()
+
+    def url(self, name: str) -> str:
+        return f"mysql+pymysql://root@127.0.0.1:{self.port}/{name}"
+
     def new_database(self, name: str) -> str:
         """Create an empty database; its URL."""
         name = re.sub(r"[^a-z0-9]+", "_", name.lower())
-        subprocess.run(
-            [program("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "thermograph", name], check=True
-        )
+        # As careless as a database may be found: migrate sees to what its tables need.
+        self._do(f"CREATE DATABASE {name} CHARACTER SET latin1")
         return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        self._do(f"DROP DATABASE {url.rsplit('/', 1)[1]}")
+
+    def _do(self, statement: str) -> None:
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
+            connection.cursor().execute(statement)
+
+    @staticmethod
+    def _own_user() -> list[str]:
+        return ["--user=root"] if os.geteuid() == 0 else []
+
+
+class Redis(Server):
+    """In memory only. password: what clients have to say first."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        super().__init__(folder)
+        self._password = password
+
+    def command(self) -> list[str]:
+        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        return [program("redis-server"), *words, *(["--requirepass", self._password] if self._password else [])]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
 
 
 class MotoS3(Server):

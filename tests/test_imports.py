@@ -11,13 +11,31 @@ FIRMWARE = ROOT / "firmware" / "thermograph"
 
 # A module may import from its own row and those above it.
 BACKEND_ROWS = [
-    {"errors", "settings", "reading", "coverage", "rollup", "command_group", "failpoints", "private", "manifest"},
+    {
+        "errors",
+        "settings",
+        "reading",
+        "coverage",
+        "rollup",
+        "exposure",
+        "spreadsheet",
+        "command_group",
+        "failpoints",
+        "private",
+        "manifest",
+        "shared_memory",
+        "limits",
+    },
     {"models", "database", "bulk", "fast_client", "bus", "objects", "parquet"},
+    {"accounts"},
     {
         "commit",
         "ledger",
         "lease",
         "hot_window",
+        "hot_end",
+        "partitions",
+        "commit_signal",
         "freezing",
         "derived",
         "archive",
@@ -25,17 +43,19 @@ BACKEND_ROWS = [
         "catalog",
         "compaction",
         "calibration",
+        "wanted_settings",
         "notify",
         "devices",
         "gateway",
     },
-    {"ingest", "verify", "restore", "history", "queries"},
-    {"alerts"},
+    {"ingest", "verify", "restore", "history", "queries", "archive_days", "newest_cache"},
+    {"alerts", "announce"},
+    {"report", "report_chart", "report_csv", "report_pdf"},
     {"api"},
     {"web"},
     {"app"},
     {"run", "deploy"},
-    {"alert_command"},
+    {"alert_command", "report_command", "account_command"},
     {"__main__", "lambda_handler"},
 ]
 FIRMWARE_ROWS = [
@@ -48,11 +68,18 @@ FIRMWARE_ROWS = [
     {"boards"},
 ]
 ONLY_IMPORTER = {
-    "paho": {"backend/bus.py", "backend/fast_client.py", "backend/gateway/publisher.py"},
+    "paho": {
+        "backend/bus.py",
+        "backend/fast_client.py",
+        "backend/gateway/publisher.py",
+        "backend/notify/mqtt.py",
+        "backend/announce/outlet.py",
+    },
     "boto3": {"backend/objects.py", "backend/deploy/credentials.py"},
     "botocore": {"backend/objects.py", "backend/deploy/credentials.py"},
     "pyarrow": {"backend/parquet.py"},
     "waitress": {"backend/app.py"},
+    "redis": {"backend/shared_memory.py"},
 }
 # What exists on one kind of board only, or means another thing there.
 OF_A_BOARD = {"machine", "network", "esp32", "os", "signal", "ffi", "socket", "usocket", "vfs"}

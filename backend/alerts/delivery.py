@@ -8,17 +8,17 @@ import logging
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, or_, select, update
 
 from ..database import Database
 from ..errors import DeliveryFailed, ThermographError
 from ..models import Channel, Device
-from ..notify import mail, webhook
+from ..notify import ways
 from ..notify.notice import Notice
-from ..settings import Secret, Settings
+from ..settings import Settings
 from .episodes import Episode
 from .rule import Rule
-from .sentence import Subject, moment, story, title
+from .sentence import MEASURES, Subject, moment, story, title
 from .tables import AlertRule, AlertTarget, EpisodeRow, NoticeRow
 
 log = logging.getLogger(__name__)
@@ -32,15 +32,7 @@ UNKNOWN = "ended while it was being handed over: it may or may not have arrived"
 class Delivery:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._inside = settings.webhook_reach == "all"
-        self._server = mail.MailServer(
-            settings.smtp_host,
-            settings.smtp_port,
-            settings.smtp_sender,
-            settings.smtp_user,
-            settings.smtp_password,
-            settings.smtp_security,
-        )
+        self._ways = ways.Ways(settings)
 
     def recover(self, now: int) -> None:
         """At start: what a former process had begun and not finished is told as unknown."""
@@ -60,11 +52,9 @@ class Delivery:
     def _deliver(self, row: Any, now: int) -> bool:
         try:
             notice = _notice(row)
-            if row.kind == "mail":
+            if row.kind in ways.ONCE:
                 self._note(row.id, begun_at=now)
-                self._mail(notice, row.address)
-            else:
-                webhook.send(webhook.Webhook(row.address, Secret(row.secret), self._inside), notice)
+            self._ways.tell(row.kind, row.address, row.secret, notice)
         except DeliveryFailed as error:
             self._failed(row, error.message, error.lasting, now)
             return False
@@ -73,11 +63,6 @@ class Delivery:
             return False
         self._note(row.id, done_at=now, attempts=row.attempts + 1, outcome="delivered")
         return True
-
-    def _mail(self, notice: Notice, address: str) -> None:
-        if not self._server.host:
-            raise DeliveryFailed("no mail server is set: THERMOGRAPH_SMTP_HOST", lasting=True)
-        mail.send(self._server, notice, address)
 
     def _failed(self, row: Any, reason: str, lasting: bool, now: int) -> None:
         attempts = row.attempts + 1
@@ -102,6 +87,7 @@ def _due(now: int) -> Select[*tuple[Any, ...]]:
         AlertTarget.kind,
         AlertTarget.address,
         AlertTarget.secret,
+        AlertRule.id.label("rule_id"),
         AlertRule.name,
         AlertRule.body,
         Device.name.label("device"),
@@ -119,9 +105,12 @@ def _due(now: int) -> Select[*tuple[Any, ...]]:
         .join(AlertTarget, AlertTarget.id == NoticeRow.target_id)
         .join(EpisodeRow, EpisodeRow.id == NoticeRow.episode_id)
         .join(AlertRule, AlertRule.id == EpisodeRow.rule_id)
-        .join(Channel, Channel.id == AlertRule.channel_id)
-        .join(Device, Device.id == Channel.device_id)
+        .outerjoin(Channel, Channel.id == AlertRule.channel_id)
+        .join(Device, Device.id == func.coalesce(AlertRule.device_id, Channel.device_id))
         .where(NoticeRow.done_at.is_(None), NoticeRow.begun_at.is_(None), NoticeRow.due <= now)
+        .where(AlertTarget.removed_at.is_(None))
+        # A snooze holds back everything but the end.
+        .where(or_(NoticeRow.phase == "ended", func.coalesce(EpisodeRow.snoozed_until, 0) <= now))
         # The end of an episode is not told before its start.
         .order_by(NoticeRow.id)
         .limit(100)
@@ -130,17 +119,20 @@ def _due(now: int) -> Select[*tuple[Any, ...]]:
 
 def _notice(row: Any) -> Notice:
     rule = msgspec.json.decode(row.body, type=Rule)
-    subject = Subject(row.device, row.sensor, row.unit)
+    subject = Subject(row.device, *((row.sensor, row.unit) if row.sensor else MEASURES[rule.measure]))
     episode = Episode(row.start, row.raised, row.ended, row.peak)
     withdrawn = row.withdrawn_at is not None
+    phase = row.phase.rstrip("0123456789")
     return Notice(
         id=f"episode-{row.episode_id}-{row.phase}-{row.target_id}",
-        phase=row.phase,
+        phase=phase,
         severity=rule.severity,
-        device=row.device,
-        sensor=row.sensor,
-        title=title(row.name, rule, subject, row.phase, withdrawn),
+        device=subject.device,
+        sensor=subject.sensor,
+        title=title(row.name, rule, subject, phase, withdrawn),
         text=story(rule, subject, episode, withdrawn),
         start=moment(row.start),
-        at=moment(row.raised if row.phase == "raised" else row.ended or row.raised),
+        at=moment(row.ended or row.raised if phase == "ended" else row.raised),
+        rule=row.rule_id,
+        name=row.name,
     )

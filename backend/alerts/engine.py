@@ -14,12 +14,14 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from ..calibration import NONE, Correction, corrections
-from ..database import Database, add_missing, upsert
+from ..database import Database, insert_one, upsert
 from ..models import Channel, Progress, Reading, Stream
+from . import health
 from .conditions import Sample
 from .episodes import Episode, Watch, watch
 from .rule import DAY, Rule
-from .tables import AlertCheckpoint, AlertMark, AlertRule, EpisodeRow, NoticeRow
+from .tables import AlertCheckpoint, AlertMark, AlertRule, EpisodeRow
+from .telling import tell, tell_again
 
 # One a day: a late reading costs a day of readings to evaluate again; one later than all, the whole history.
 KEPT_DAYS = 40
@@ -56,11 +58,13 @@ class Evaluation:
         self._id = rule_id
         # Locked: two engines at once must not both tell of an episode.
         row = connection.execute(select(AlertRule).where(AlertRule.id == rule_id).with_for_update()).one()
-        self._channel: int = row.channel_id
+        self._channel: int | None = row.channel_id
+        self._device: int | None = row.device_id
+        self._changed_at: int = row.changed
         self._targets: list[int] = json.loads(row.targets)
         self._revision: int = row.revision
         self._rule = msgspec.json.decode(row.body, type=Rule)
-        self._correction: Correction = corrections(connection).get(row.channel_id, NONE)
+        self._correction: Correction = corrections(connection).get(row.channel_id, NONE) if row.channel_id else NONE
 
     def run(self, now: int) -> int:
         since = self._checkpoint()
@@ -75,7 +79,9 @@ class Evaluation:
         # What lies after the last reading is told as it looks now, and thought over when the next one comes.
         tail = memory.copy()
         ended += watch(self._rule, tail, [], now)
-        changed = self._reconcile(ended + ([tail.open] if tail.open else []), since.at, now)
+        # A rule judged anew over readings of which the oldest have left SQL says nothing about these.
+        known_from = since.at if since.at is not None else samples[0].t if samples else now
+        changed = self._reconcile(ended + ([tail.open] if tail.open else []), known_from, now)
         if changed:
             # Open pages watch this number.
             self._connection.execute(update(Progress).values(commit=Progress.commit + 1))
@@ -101,6 +107,8 @@ class Evaluation:
         if since.at is None:
             # A rule that is new or has changed is judged over all that is known.
             self._connection.execute(delete(AlertMark).where(AlertMark.rule_id == self._id))
+        if self._device is not None:
+            return health.samples(self._connection, self._device, self._rule.measure, since.at), {}
         device = select(Channel.device_id).where(Channel.id == self._channel).scalar_subquery()
         streams = self._connection.execute(
             select(Stream.id, Stream.position, AlertMark.seq)
@@ -141,11 +149,10 @@ class Evaluation:
             self._connection.execute(insert(AlertCheckpoint), left[-KEPT_DAYS:])
         return memory, ended
 
-    def _reconcile(self, found: list[Episode], since: int | None, now: int) -> int:
+    def _reconcile(self, found: list[Episode], since: int, now: int) -> int:
         """Make SQL's episodes from `since` on those that were found: amend what overlaps, add, withdraw."""
         where = [EpisodeRow.rule_id == self._id, EpisodeRow.withdrawn_at.is_(None)]
-        if since is not None:
-            where.append(or_(EpisodeRow.ended.is_(None), EpisodeRow.ended >= since))
+        where.append(or_(EpisodeRow.ended.is_(None), EpisodeRow.ended >= since))
         kept = list(self._connection.execute(select(EpisodeRow).where(*where).order_by(EpisodeRow.start)))
         changed = 0
         for episode in found:
@@ -159,31 +166,25 @@ class Evaluation:
                 changed += 1
                 self._change(row.id, _columns(episode))
             if episode.end is not None:
-                self._tell(row.id, "ended", now)
+                tell_again(self._connection, row.id, "ended", now)
         for row in kept:
             changed += 1
             self._change(row.id, {"withdrawn_at": now, "ended": row.ended if row.ended is not None else now})
-            self._tell(row.id, "ended", now)
+            tell_again(self._connection, row.id, "ended", now)
         return changed
 
     def _add(self, episode: Episode, now: int) -> None:
-        values = {"rule_id": self._id, **_columns(episode)}
-        episode_id = self._connection.scalar(insert(EpisodeRow).values(values).returning(EpisodeRow.id))
-        self._tell(int(episode_id or 0), "raised", now)
+        values = {"rule_id": self._id, "noticed_at": now, **_columns(episode)}
+        made = insert_one(self._connection, EpisodeRow, values)
+        if episode.end is not None and episode.end <= self._changed_at:
+            # It was over before anybody asked: history, and nobody's alarm.
+            return
+        tell(self._connection, made, "raised", self._targets, now)
         if episode.end is not None:
-            self._tell(int(episode_id or 0), "ended", now)
+            tell_again(self._connection, made, "ended", now)
 
     def _change(self, episode_id: int, values: dict[str, Any]) -> None:
         self._connection.execute(update(EpisodeRow).where(EpisodeRow.id == episode_id).values(values))
-
-    def _tell(self, episode_id: int, phase: str, now: int) -> None:
-        """One notice to each target; what has been told once is not told again."""
-        rows = [
-            {"episode_id": episode_id, "phase": phase, "target_id": target, "due": now, "attempts": 0}
-            for target in self._targets
-        ]
-        if rows:
-            add_missing(self._connection, NoticeRow, rows)
 
 
 def _columns(episode: Episode) -> dict[str, Any]:

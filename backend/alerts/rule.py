@@ -8,6 +8,7 @@ from .schedule import Schedule
 
 Kind = Literal["high", "low", "rise", "fall", "silent"]
 Severity = Literal["info", "warning", "critical"]
+Measure = Literal["reading", "rssi", "outbox", "free", "restarts"]
 
 DAY = 86_400_000
 
@@ -23,6 +24,8 @@ class Rule:
     window    high, low: 0 counts continuous exposure, else all exposure within a window of this length;
               rise, fall: the time over which the change is measured
     hold      a value counts as lasting until the next one, but no longer than this: then it is unknown
+    measure   what is watched: a channel's readings, or of its device's health the Wi-Fi signal (dBm), how full the
+              Outbox is (%), free memory (bytes), how many restarts were seen (a count that only grows: use rise)
     """
 
     kind: Kind
@@ -33,12 +36,15 @@ class Rule:
     hold: int = 900_000
     severity: Severity = "warning"
     schedule: Schedule | None = None
+    measure: Measure = "reading"
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise SettingsError(f"There is no rule of kind {self.kind!r}.", f"Kinds are {', '.join(get_args(Kind))}.")
         if self.severity not in get_args(Severity):
             raise SettingsError(f"There is no severity {self.severity!r}.", f"One of {', '.join(get_args(Severity))}.")
+        if self.measure not in get_args(Measure):
+            raise SettingsError(f"Nothing measures {self.measure!r}.", f"One of {', '.join(get_args(Measure))}.")
         if not -1e9 < self.limit < 1e9 or not 0 <= self.clear < 1e9:
             raise SettingsError("A limit and its hysteresis are numbers; the hysteresis is not negative.")
         if (

@@ -1,33 +1,55 @@
-"""Rules, targets and episodes, as people change and read them."""
+"""Rules, as people make, change and read them."""
 
 import dataclasses
 import json
-import secrets
 import time
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
+from ..database import insert_one
 from ..errors import NotFound, SettingsError
 from ..models import Channel, Device, Progress
-from ..notify.mail import check_address
-from ..notify.webhook import check_url
-from .episodes import Episode
-from .rule import Rule
-from .sentence import rule_sentence
+from .episode_log import EpisodeEntry, acknowledge, episodes, snooze
+from .rule import DAY, Rule
+from .sentence import MEASURES, rule_sentence
 from .tables import AlertCheckpoint, AlertMark, AlertRule, AlertTarget, EpisodeRow, NoticeRow
+from .targets import add_target
+from .telling import tell_again
+
+__all__ = [
+    "EpisodeEntry",
+    "RuleEntry",
+    "Wanted",
+    "acknowledge",
+    "add",
+    "add_rule",
+    "add_target",
+    "change",
+    "enable",
+    "episodes",
+    "remove_rule",
+    "rule",
+    "rules",
+    "snooze",
+]
 
 LONGEST_NAME = 120
+MOST_TARGETS = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class RuleEntry:
-    """A rule as it stands. sentence: what it says, in words."""
+    """A rule as it stands. sentence: what it says, in words. escalate_after: ms; 0: never.
+
+    channel is None where it watches the health of the device; sensor and unit are then those of the measure.
+    """
 
     id: int
     name: str
-    channel: int
+    channel: int | None
     device: str
     sensor: str
     unit: str
@@ -36,140 +58,165 @@ class RuleEntry:
     targets: tuple[int, ...]
     enabled: bool
     revision: int
+    escalate_after: int = 0
+    escalate_to: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
-class EpisodeEntry:
-    """An episode with what is told of it. notices: (phase, target id, outcome or None while it is under way)."""
+class Wanted:
+    """A rule as somebody wants it. Either a channel (id), or a device (name) whose health is watched."""
 
-    id: int
-    rule: int
     name: str
-    device: str
-    sensor: str
-    unit: str
-    severity: str
-    episode: Episode
-    withdrawn_at: int | None
-    acknowledged_at: int | None
-    acknowledged_by: str | None
-    notices: tuple[tuple[str, int, str | None], ...]
-
-
-def add_target(connection: Connection, kind: str, address: str) -> tuple[int, str]:
-    """Its id, and a webhook's secret, which is shown this once. Raises SettingsError."""
-    if kind == "mail":
-        address, secret = check_address(address), ""
-    elif kind == "webhook":
-        address, secret = check_url(address).geturl(), secrets.token_urlsafe(32)
-    else:
-        raise SettingsError(f"There is no way of telling {kind!r}.", "There are mail and webhook.")
-    values = {"kind": kind, "address": address, "secret": secret, "created": _now()}
-    made = connection.scalar(insert(AlertTarget).values(values).returning(AlertTarget.id))
-    return int(made or 0), secret
+    rule: Rule
+    channel: int | None = None
+    device: str | None = None
+    targets: tuple[int, ...] = ()
+    escalate_after: int = 0
+    escalate_to: tuple[int, ...] = ()
 
 
 def add_rule(connection: Connection, name: str, channel: int, rule: Rule, targets: tuple[int, ...]) -> int:
-    """Its id. Raises NotFound, SettingsError."""
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise SettingsError(f"A rule's name has 1 to {LONGEST_NAME} characters in one line.")
-    if connection.scalar(select(Channel.id).where(Channel.id == channel)) is None:
-        raise NotFound(f"There is no channel {channel}.", "GET /api/v1/devices lists them.")
-    known = set(connection.scalars(select(AlertTarget.id)))
-    if not set(targets) <= known:
-        raise NotFound(f"There is no target {min(set(targets) - known)}.", "Add it first.")
-    values = {
-        "name": name.strip(),
-        "channel_id": channel,
-        "body": msgspec.json.encode(rule).decode(),
-        "targets": json.dumps(sorted(set(targets))),
-        "enabled": True,
-        "revision": 1,
-        "created": _now(),
-    }
-    return int(connection.scalar(insert(AlertRule).values(values).returning(AlertRule.id)) or 0)
+    """A rule over a channel; its id. Raises NotFound, SettingsError."""
+    return add(connection, Wanted(name, rule, channel, targets=targets))
+
+
+def add(connection: Connection, wanted: Wanted) -> int:
+    """Its id. What was over before now is history, and nobody is told of it. Raises NotFound, SettingsError."""
+    values = _values(connection, wanted) | {"enabled": True, "revision": 1, "created": _now(), "changed": _now()}
+    made = insert_one(connection, AlertRule, values)
+    _show(connection)
+    return made
+
+
+def change(connection: Connection, rule_id: int, wanted: Wanted) -> RuleEntry:
+    """Let the rule say this from now on. Where it says something else than before, all readings that SQL still has
+    are judged anew by it; other targets alone change nothing of what was found. Raises NotFound, SettingsError.
+    """
+    before = connection.execute(
+        select(AlertRule).where(AlertRule.id == rule_id).with_for_update()
+    ).one_or_none() or _missing(rule_id)
+    values = _values(connection, wanted)
+    if any(values[name] != getattr(before, name) for name in ("body", "channel_id", "device_id")):
+        values |= {"revision": before.revision + 1, "changed": _now()}
+    connection.execute(update(AlertRule).where(AlertRule.id == rule_id).values(values))
+    _show(connection)
+    return rule(connection, rule_id)
+
+
+def enable(connection: Connection, rule_id: int, enabled: bool) -> None:
+    """Switched off, it judges nothing, and what lasts is called over now. Raises NotFound."""
+    rule(connection, rule_id)
+    connection.execute(update(AlertRule).where(AlertRule.id == rule_id).values(enabled=enabled))
+    if not enabled:
+        lasting = select(EpisodeRow.id).where(
+            EpisodeRow.rule_id == rule_id, EpisodeRow.ended.is_(None), EpisodeRow.withdrawn_at.is_(None)
+        )
+        for episode_id in connection.scalars(lasting).all():
+            connection.execute(update(EpisodeRow).where(EpisodeRow.id == episode_id).values(ended=_now()))
+            tell_again(connection, episode_id, "ended", _now())
+    _show(connection)
 
 
 def remove_rule(connection: Connection, rule_id: int) -> None:
     """With its episodes and notices. Raises NotFound."""
-    if connection.execute(select(AlertRule.id).where(AlertRule.id == rule_id)).first() is None:
-        raise NotFound(f"There is no rule {rule_id}.", "python -m backend alert list")
+    rule(connection, rule_id)
     episodes = select(EpisodeRow.id).where(EpisodeRow.rule_id == rule_id)
     connection.execute(delete(NoticeRow).where(NoticeRow.episode_id.in_(episodes)))
     for table in (EpisodeRow, AlertMark, AlertCheckpoint):
         connection.execute(delete(table).where(table.rule_id == rule_id))
     connection.execute(delete(AlertRule).where(AlertRule.id == rule_id))
+    _show(connection)
 
 
-def rules(connection: Connection) -> list[RuleEntry]:
-    """By name."""
-    rows = connection.execute(
+def rules(connection: Connection, devices: Collection[str] | None = None) -> list[RuleEntry]:
+    """By name. devices: only over these."""
+    query = _selected().order_by(AlertRule.name, AlertRule.id)
+    if devices is not None:
+        query = query.where(Device.name.in_(devices))
+    return [_rule_entry(row) for row in connection.execute(query)]
+
+
+def rule(connection: Connection, rule_id: int) -> RuleEntry:
+    """Raises NotFound."""
+    row = connection.execute(_selected().where(AlertRule.id == rule_id)).one_or_none()
+    return _rule_entry(row or _missing(rule_id))
+
+
+def _selected() -> Any:
+    return (
         select(AlertRule, Device.name.label("device"), Channel.sensor, Channel.unit)
-        .join(Channel, Channel.id == AlertRule.channel_id)
-        .join(Device, Device.id == Channel.device_id)
-        .order_by(AlertRule.name, AlertRule.id)
+        .outerjoin(Channel, Channel.id == AlertRule.channel_id)
+        .join(Device, Device.id == func.coalesce(AlertRule.device_id, Channel.device_id))
     )
-    return [_rule_entry(row) for row in rows]
 
 
 def _rule_entry(row: Any) -> RuleEntry:
     rule = msgspec.json.decode(row.body, type=Rule)
-    targets = tuple(json.loads(row.targets))
-    sentence = rule_sentence(rule, row.unit)
+    sensor, unit = (row.sensor, row.unit) if row.channel_id else MEASURES.get(rule.measure, ("health", ""))
     return RuleEntry(
-        row.id, row.name, row.channel_id, row.device, row.sensor, row.unit, rule, sentence, targets, row.enabled,
-        row.revision,
-    )  # fmt: skip
-
-
-def episodes(connection: Connection, most: int = 100, open_only: bool = False) -> list[EpisodeEntry]:
-    """The newest first."""
-    query = (
-        select(EpisodeRow, AlertRule.name, AlertRule.body, Device.name.label("device"), Channel.sensor, Channel.unit)
-        .join(AlertRule, AlertRule.id == EpisodeRow.rule_id)
-        .join(Channel, Channel.id == AlertRule.channel_id)
-        .join(Device, Device.id == Channel.device_id)
-        .order_by(EpisodeRow.start.desc(), EpisodeRow.id.desc())
-        .limit(most)
-    )
-    if open_only:
-        query = query.where(EpisodeRow.ended.is_(None), EpisodeRow.withdrawn_at.is_(None))
-    rows = connection.execute(query).all()
-    told: dict[int, list[tuple[str, int, str | None]]] = {}
-    for notice in connection.execute(
-        select(NoticeRow).where(NoticeRow.episode_id.in_([row.id for row in rows])).order_by(NoticeRow.id)
-    ):
-        told.setdefault(notice.episode_id, []).append((notice.phase, notice.target_id, notice.outcome))
-    return [_episode_entry(row, tuple(told.get(row.id, ()))) for row in rows]
-
-
-def _episode_entry(row: Any, notices: tuple[tuple[str, int, str | None], ...]) -> EpisodeEntry:
-    return EpisodeEntry(
         id=row.id,
-        rule=row.rule_id,
         name=row.name,
+        channel=row.channel_id,
         device=row.device,
-        sensor=row.sensor,
-        unit=row.unit,
-        severity=msgspec.json.decode(row.body, type=Rule).severity,
-        episode=Episode(row.start, row.raised, row.ended, row.peak),
-        withdrawn_at=row.withdrawn_at,
-        acknowledged_at=row.acknowledged_at,
-        acknowledged_by=row.acknowledged_by,
-        notices=notices,
+        sensor=sensor,
+        unit=unit,
+        rule=rule,
+        sentence=rule_sentence(rule, unit),
+        targets=tuple(json.loads(row.targets)),
+        enabled=row.enabled,
+        revision=row.revision,
+        escalate_after=row.escalate_after,
+        escalate_to=tuple(json.loads(row.escalate_to)),
     )
 
 
-def acknowledge(connection: Connection, episode_id: int, who: str) -> None:
-    """Once; who was first stands. Raises NotFound."""
-    found = connection.execute(select(EpisodeRow.acknowledged_at).where(EpisodeRow.id == episode_id)).first()
+def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
+    """What SQL keeps of it. Raises NotFound, SettingsError."""
+    name = wanted.name.strip()
+    if not name or len(name) > LONGEST_NAME or not wanted.name.isprintable():
+        raise SettingsError(f"A rule's name has 1 to {LONGEST_NAME} characters in one line.")
+    if not 0 <= wanted.escalate_after <= 7 * DAY:
+        raise SettingsError("Further targets are told after 1 minute to 7 days.", "0 is never.")
+    if bool(wanted.escalate_after) != bool(wanted.escalate_to):
+        raise SettingsError("Whom to tell when nobody answers goes with a time.", "Give both, or neither.")
+    _check_targets(connection, wanted.targets)
+    _check_targets(connection, wanted.escalate_to)
+    return {
+        "name": name,
+        **_subject(connection, wanted),
+        "body": msgspec.json.encode(wanted.rule).decode(),
+        "targets": json.dumps(sorted(set(wanted.targets))),
+        "escalate_after": wanted.escalate_after,
+        "escalate_to": json.dumps(sorted(set(wanted.escalate_to))),
+    }
+
+
+def _subject(connection: Connection, wanted: Wanted) -> dict[str, int | None]:
+    if wanted.rule.measure == "reading":
+        found = connection.scalar(select(Channel.id).where(Channel.id == wanted.channel))
+        if found is None:
+            raise NotFound(f"There is no channel {wanted.channel}.", "GET /api/v1/devices lists them.")
+        return {"channel_id": found, "device_id": None}
+    found = connection.scalar(select(Device.id).where(Device.name == wanted.device))
     if found is None:
-        raise NotFound(f"There is no episode {episode_id}.")
-    connection.execute(
-        update(EpisodeRow)
-        .where(EpisodeRow.id == episode_id, EpisodeRow.acknowledged_at.is_(None))
-        .values(acknowledged_at=_now(), acknowledged_by=who)
-    )
+        raise NotFound(f"There is no device {wanted.device}.", "GET /api/v1/devices lists them.")
+    return {"channel_id": None, "device_id": found}
+
+
+def _check_targets(connection: Connection, targets: tuple[int, ...]) -> None:
+    if len(set(targets)) > MOST_TARGETS:
+        raise SettingsError(f"A rule tells at most {MOST_TARGETS} targets.")
+    known = set(connection.scalars(select(AlertTarget.id).where(AlertTarget.removed_at.is_(None))))
+    if not set(targets) <= known:
+        raise NotFound(f"There is no target {min(set(targets) - known)}.", "Add it first.")
+
+
+def _missing(rule_id: int) -> Any:
+    raise NotFound(f"There is no rule {rule_id}.", "python -m backend alert list")
+
+
+def _show(connection: Connection) -> None:
+    # Open pages watch this number.
     connection.execute(update(Progress).values(commit=Progress.commit + 1))
 
 

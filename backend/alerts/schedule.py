@@ -1,5 +1,6 @@
 """When a rule is in force: hours of the week in a time zone. Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -47,6 +48,37 @@ class Schedule:
                     yield first, end
                     reached = end
             day += timedelta(days=1)
+
+    def __str__(self) -> str:
+        """As parse() takes it: "mon,tue 08:00-18:30 Europe/Berlin"."""
+        days = ",".join(DAYS[day] for day in sorted(set(self.days)))
+        return f"{days} {_clock(self.start)}-{_clock(self.end)} {self.zone}"
+
+
+def parse(text: str) -> Schedule:
+    """A schedule written as "mon-fri 08:00-18:30 Europe/Berlin", days also as "sat,sun". Raises SettingsError."""
+    found = re.fullmatch(r"\s*([a-z,-]+)\s+(\d\d?):(\d\d)-(\d\d?):(\d\d)\s+([A-Za-z0-9_+/-]{1,64})\s*", text)
+    if not found or not {int(found[3]), int(found[5])} <= set(range(60)):
+        raise SettingsError(f"{text[:80]!r} is no schedule.", "Write it as: mon-fri 08:00-18:30 Europe/Berlin")
+    days, start_hour, start, end_hour, end, zone = found.groups()
+    minutes = int(start_hour) * 60 + int(start), int(end_hour) * 60 + int(end)
+    return Schedule(zone, tuple(sorted(set(_days(days)))), *minutes)
+
+
+def _days(text: str) -> Iterator[int]:
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first not in DAYS or (last or first) not in DAYS:
+            raise SettingsError(f"{part!r} is no day of the week.", f"Days are {', '.join(DAYS)}.")
+        day, end = DAYS.index(first), DAYS.index(last or first)
+        yield day
+        while day != end:
+            day = (day + 1) % 7
+            yield day
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def _unix_ms(day: date, minute: int, zone: ZoneInfo) -> int:

@@ -6,6 +6,12 @@ from datetime import UTC, datetime
 from .episodes import Episode
 from .rule import Rule
 
+MEASURES = {
+    "rssi": ("Wi-Fi signal", "dBm"),
+    "outbox": ("Outbox", "% full"),
+    "free": ("free memory", "bytes"),
+    "restarts": ("restarts", ""),
+}
 UNITS = {"Cel": "°C", "%RH": "% RH", "Pa": "Pa", "V": "V", "dBm": "dBm"}
 WORDS = {
     "high": "too high",
@@ -19,7 +25,7 @@ STEPS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 @dataclass(frozen=True)
 class Subject:
-    """What a rule watches. unit: as SenML names it."""
+    """What a rule watches: a channel, or a part of a device's health. unit: as SenML names it, or of MEASURES."""
 
     device: str
     sensor: str
@@ -27,7 +33,7 @@ class Subject:
 
 
 def amount(value: float, unit: str) -> str:
-    return f"{value:.10g} {UNITS.get(unit, unit)}"
+    return f"{value:.10g} {UNITS.get(unit, unit)}".rstrip()
 
 
 def lasting(ms: float) -> str:
@@ -59,10 +65,19 @@ def rule_sentence(rule: Rule, unit: str) -> str:
     return f"{text} for {lasting(rule.duration)}" if rule.duration else text
 
 
+def when(rule: Rule) -> str:
+    """When the rule is in force: "always", or its hours."""
+    return "always" if rule.schedule is None else str(rule.schedule)
+
+
 def title(name: str, rule: Rule, subject: Subject, phase: str, withdrawn: bool) -> str:
     what = f"{name} ({subject.device})"
     if phase == "raised":
         return f"{what}: {WORDS[rule.kind]}"
+    if phase == "again":
+        return f"{what}: still {WORDS[rule.kind]}"
+    if phase == "unseen":
+        return f"{what}: {WORDS[rule.kind]}, and nobody has acknowledged it"
     return f"{what}: withdrawn" if withdrawn else f"{what}: over"
 
 
@@ -72,7 +87,7 @@ def story(rule: Rule, subject: Subject, episode: Episode, withdrawn: bool) -> st
     if episode.peak is not None:
         lines.append(f"Worst value: {amount(episode.peak, subject.unit)}.")
     if withdrawn:
-        lines.append("Readings that came late have shown that it was none.")
+        lines.append("Readings that came late, or a changed rule, have shown that it was none.")
     elif episode.end is not None:
         lines.append(f"Over since {moment(episode.end)}, after {lasting(episode.end - episode.start)}.")
     return "\n".join(lines)

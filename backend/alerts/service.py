@@ -1,4 +1,4 @@
-"""The alert service: evaluates when something was committed, and delivers."""
+"""The alert service: evaluates when something was committed, follows up what nobody answered, and delivers."""
 
 import logging
 import threading
@@ -7,8 +7,10 @@ import time
 from ..database import Database
 from ..errors import DatabaseUnavailable
 from ..queries import commit_number
+from . import health
 from .delivery import Delivery
 from .engine import Engine
+from .telling import follow_up
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +31,13 @@ def run(database: Database, engine: Engine, delivery: Delivery, stop: threading.
             with database.read() as connection:
                 number = commit_number(connection)
             if number != seen or time.monotonic() - looked >= AT_LEAST_EVERY:
+                with database.write() as connection:
+                    health.record(connection, now)
                 changed = engine.round(now)
                 seen, looked = number, time.monotonic()
                 if changed:
                     log.info("%d episodes changed", changed)
+            follow_up(database, now)
             delivery.round(now)
         except DatabaseUnavailable as error:
             log.warning("%s Trying again.", error.message)

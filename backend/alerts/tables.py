@@ -7,7 +7,10 @@ from ..models import Id, Table
 
 
 class AlertTarget(Table):
-    """Whom to tell, and how. kind: "mail" or "webhook". secret: what a webhook is signed with."""
+    """Whom to tell, and how. kind: one of targets.KINDS. secret: what a webhook is signed with.
+
+    removed_at: nobody is told by it any more; it stays for the log of what was. test_outcome: of its last test.
+    """
 
     __tablename__ = "alert_targets"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -15,20 +18,31 @@ class AlertTarget(Table):
     address: Mapped[str] = mapped_column(Text)
     secret: Mapped[str] = mapped_column(Text)
     created: Mapped[int] = mapped_column(BigInteger)
+    removed_at: Mapped[int | None] = mapped_column(BigInteger)
+    tested_at: Mapped[int | None] = mapped_column(BigInteger)
+    test_outcome: Mapped[str | None] = mapped_column(Text)
 
 
 class AlertRule(Table):
-    """A rule over one channel. body: rule.Rule as JSON. targets: JSON list of ids of alert_targets."""
+    """A rule over one channel, or over the health of one device. body: rule.Rule as JSON.
+
+    targets, escalate_to: JSON lists of ids of alert_targets. escalate_after: ms without an acknowledgement after which
+    those of escalate_to are told too; 0: never. changed: when it was made, or what it says was changed.
+    """
 
     __tablename__ = "alert_rules"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), index=True)
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channels.id"), index=True)
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
     name: Mapped[str] = mapped_column(String(120))
     body: Mapped[str] = mapped_column(Text)
     targets: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool]
     revision: Mapped[int]
     created: Mapped[int] = mapped_column(BigInteger)
+    changed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    escalate_after: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    escalate_to: Mapped[str] = mapped_column(String(255), default="[]", server_default="[]")
 
 
 class AlertCheckpoint(Table):
@@ -55,7 +69,11 @@ class AlertMark(Table):
 
 
 class EpisodeRow(Table):
-    """One alert from start to end. withdrawn_at: late readings have shown that there was none."""
+    """One alert from start to end. withdrawn_at: late readings, or a changed rule, have shown that there was none.
+
+    noticed_at: when it was found (now, not the readings' time). snoozes: how often somebody snoozed it; reminded: the
+    number of the snooze after whose end the targets were told again. escalated_at: when further targets were told.
+    """
 
     __tablename__ = "episodes"
     __table_args__ = (Index("episodes_by_rule", "rule_id", "start"),)
@@ -68,6 +86,25 @@ class EpisodeRow(Table):
     withdrawn_at: Mapped[int | None] = mapped_column(BigInteger)
     acknowledged_at: Mapped[int | None] = mapped_column(BigInteger)
     acknowledged_by: Mapped[str | None] = mapped_column(String(120))
+    noticed_at: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    snoozed_until: Mapped[int | None] = mapped_column(BigInteger)
+    snoozed_by: Mapped[str | None] = mapped_column(String(120))
+    snoozes: Mapped[int] = mapped_column(default=0, server_default="0")
+    reminded: Mapped[int] = mapped_column(default=0, server_default="0")
+    escalated_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class HealthSample(Table):
+    """What a device's `state` said when it came at t. outbox: how full, in percent; restarts: how many were seen."""
+
+    __tablename__ = "health_samples"
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    t: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    uptime: Mapped[int | None] = mapped_column(BigInteger)
+    rssi: Mapped[int | None]
+    free: Mapped[int | None] = mapped_column(BigInteger)
+    outbox: Mapped[float | None]
+    restarts: Mapped[int] = mapped_column(BigInteger)
 
 
 class NoticeRow(Table):

@@ -1,15 +1,19 @@
 """Errors as answers: RFC 9457 problem details for programs, a readable page for people, never a traceback."""
 
 import json
+from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
+from apiflask.exceptions import HTTPError
 from flask import Flask, Response, g, render_template, request
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from ..errors import ThermographError
 
-FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
+FOR_PROGRAMS = ("/api/v1", "/healthz", "/readyz", "/metrics")
+MOST_TOLD = 20
 
 
 def register(app: Flask) -> None:
@@ -17,7 +21,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(ThermographError)
     def on_purpose(error: ThermographError) -> Response:
-        return answer(error.status, error.message, error.advice)
+        response = answer(error.status, error.message, error.advice)
+        response.headers.extend(error.headers)
+        return response
 
     @app.errorhandler(HTTPException)
     def by_flask(error: HTTPException) -> Response:
@@ -29,6 +35,14 @@ def register(app: Flask) -> None:
                 response.headers[name] = value
         return response
 
+    @app.errorhandler(HTTPError)
+    def by_schema(error: HTTPError) -> Response:
+        wrong = list(_wrong_fields(error.detail))
+        # What cannot be read at all is 400, what can be and makes no sense is 422.
+        status = 422 if isinstance(error.detail, dict) and "json" in error.detail else 400
+        detail = "; ".join(f"{one['field']}: {one['message']}" for one in wrong[:MOST_TOLD]) or error.message or ""
+        return answer(status, detail, errors=wrong[:MOST_TOLD])
+
     @app.errorhandler(PoolTimeout)
     def all_connections_busy(_error: PoolTimeout) -> Response:
         return answer(503, "All connections to the database are busy.", "Try again.")
@@ -39,14 +53,35 @@ def register(app: Flask) -> None:
         return answer(500, "Something failed here that should not.", "The log has more under this request's id.")
 
 
-def answer(status: int, detail: str, advice: str = "") -> Response:
+def answer(status: int, detail: str, advice: str = "", **more: Any) -> Response:
+    """more: further members of the problem (RFC 9457, section 3.2)."""
     title = HTTPStatus(status).phrase
     if not request.path.startswith(FOR_PROGRAMS):
         page = render_template("problem.html", status=status, title=title, detail=detail, advice=advice)
         return Response(page, status, mimetype="text/html")
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": g.request_id}
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": g.request_id,
+    }
     if advice:
         problem["advice"] = advice
+    problem |= more
     response = Response(json.dumps(problem) + "\n", status, mimetype="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _wrong_fields(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
+    """Each field that a schema found wrong: {field, message}. detail: {location: {field: [message] or deeper}}."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            # The fields' names are the client's own: cut, so that an answer cannot be made to grow.
+            yield from _wrong_fields(inner, (*path, str(name)[:64]))
+    elif isinstance(detail, list):
+        for message in detail:
+            yield from _wrong_fields(message, path)
+    else:
+        yield {"field": ".".join(path[1:]) or (path[0] if path else "request"), "message": str(detail)[:200]}

@@ -1,14 +1,17 @@
 """The JSON that API, event stream and page share. Pure: rows in, dictionaries out. README.md shows the shapes."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection
 
 from .. import ledger, queries
 from ..ledger import StreamLedger
+from ..newest_cache import NewestReadings
 from ..queries import DeviceRow, NewestRow
+from . import watching
+from .watching import NOTHING, Watching
 
 Json = dict[str, Any]
 
@@ -24,42 +27,59 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def snapshot(connection: Connection) -> Json:
-    """The whole page's state: {now, commit, devices}."""
+def snapshot(connection: Connection, among: Collection[str] | None, newest: NewestReadings) -> Json:
+    """A whole page's state: {now, commit, devices}, of all devices or of those of these names.
+
+    newest: where the newest readings are to be had.
+    """
     # Read first: whatever is newer than this number comes again with the next one, and nothing is skipped.
     commit = queries.commit_number(connection)
-    found = assemble(queries.devices(connection), queries.newest(connection), ledger.read(connection))
+    found = assemble(
+        queries.devices(connection, among),
+        newest.read(connection, among),
+        ledger.read(connection, among=among),
+        watching.read(connection),
+    )
     return {"now": now(), "commit": commit, "devices": found}
 
 
 def assemble(
-    devices: Iterable[DeviceRow], channels: Iterable[NewestRow], streams: Iterable[StreamLedger]
+    devices: Iterable[DeviceRow],
+    channels: Iterable[NewestRow],
+    streams: Iterable[StreamLedger],
+    watched: Watching = NOTHING,
 ) -> list[Json]:
-    """Each device with its channels and its ledger."""
+    """Each device with its channels, its ledger and what is wrong with it."""
     channels_of: dict[str, list[NewestRow]] = {}
     for row in channels:
         channels_of.setdefault(row.device, []).append(row)
     streams_of: dict[str, list[StreamLedger]] = {}
     for stream in streams:
         streams_of.setdefault(stream.device, []).append(stream)
-    return [device(row, channels_of.get(row.name, []), streams_of.get(row.name, [])) for row in devices]
+    return [device(row, channels_of.get(row.name, []), streams_of.get(row.name, []), watched) for row in devices]
 
 
-def device(row: DeviceRow, channels: Iterable[NewestRow], streams: list[StreamLedger]) -> Json:
+def device(
+    row: DeviceRow, channels: Iterable[NewestRow], streams: list[StreamLedger], watched: Watching = NOTHING
+) -> Json:
     return {
         "name": row.name,
+        "label": row.label,
+        "place": row.place,
+        "note": row.note,
         "enrolled": row.enrolled,
         "created": row.created,
         "status": row.status,
         "status_at": row.status_at,
         "health": row.health,
         "health_at": row.health_at,
-        "channels": [channel(found) for found in channels],
+        "channels": [channel(found, watched) for found in channels],
         "ledger": account(streams, GAPS_SHOWN),
+        "alerts": watched.alerts.get(row.name, []),
     }
 
 
-def channel(row: NewestRow) -> Json:
+def channel(row: NewestRow, watched: Watching = NOTHING) -> Json:
     return {
         "id": row.channel,
         "sensor": row.sensor,
@@ -67,6 +87,7 @@ def channel(row: NewestRow) -> Json:
         "interval": row.interval,
         "calibration": row.calibration,
         "stale_after": max(3 * (row.interval or UNKNOWN_INTERVAL), SHORTEST_SILENCE),
+        "limits": watched.limits.get(row.channel, []),
         "newest": {
             "stream": row.stream,
             "seq": row.seq,

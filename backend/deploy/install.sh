@@ -82,6 +82,11 @@ start() {
     else
         systemctl disable --now thermograph@gateway
     fi
+    if [ "$COMPACTOR" = host ]; then
+        systemctl enable thermograph@compact
+    else
+        systemctl disable --now thermograph@compact
+    fi
     systemctl restart mosquitto thermograph-migrate thermograph.target
 }
 

@@ -24,6 +24,7 @@ from .metrics import Metrics
 from .tcp import say
 
 KEY = re.compile(rb"[!-~]{1,56}")
+LAST_LOOK = 0.05  # s
 
 
 class Refused(Exception):
@@ -48,7 +49,7 @@ class HttpDoor:
         doors: Doors,
         limits: Limits,
         metrics: Metrics,
-        pattern: re.Pattern[str] | None,
+        pattern: frames.Pattern | None,
         page: Callable[[], str],
     ) -> None:
         """page: the text of /metrics."""
@@ -83,15 +84,14 @@ class HttpDoor:
         while True:
             kind = "silent"
             try:
-                async with asyncio.timeout(self._limits.idle):
-                    first = connection.trailing_data[0] or await reader.read(READ)
+                first = connection.trailing_data[0] or await _read(reader, _now() + self._limits.idle)
                 if not first:
                     return
                 connection.receive_data(first)
                 kind = "slow"
+                request = await _receive(connection, reader, _now() + self._limits.line_time)
+                status, type_, text, lines = await self._answer(request, address)
                 async with asyncio.timeout(self._limits.line_time):
-                    request = await _receive(connection, reader)
-                    status, type_, text, lines = await self._answer(request, address)
                     await _send(connection, writer, status, type_, text)
                 if pause := bucket.take(lines):
                     self._metrics.trouble("flooding", address)
@@ -145,14 +145,29 @@ class HttpDoor:
         return await self._intake.keep(frame, address)
 
 
-async def _receive(connection: h11.Connection, reader: asyncio.StreamReader) -> Request:
-    """The request whose beginning the connection has. Raises Refused, h11.RemoteProtocolError."""
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _read(reader: asyncio.StreamReader, until: float) -> bytes:
+    """Some bytes; none: the client has ended. until: of the loop's clock. Raises TimeoutError."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await reader.read(READ)
+    except TimeoutError:
+        # This process may have slept meanwhile: what has come is read first.
+        async with asyncio.timeout(LAST_LOOK):
+            return await reader.read(READ)
+
+
+async def _receive(connection: h11.Connection, reader: asyncio.StreamReader, until: float) -> Request:
+    """The request whose beginning the connection has. Raises Refused, h11.RemoteProtocolError, TimeoutError."""
     request: h11.Request | None = None
     body = b""
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(READ))
+            connection.receive_data(await _read(reader, until))
         elif isinstance(event, h11.Request):
             request = event
         elif isinstance(event, h11.Data):

@@ -43,6 +43,9 @@ class Publisher:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
+        # Without it paho would write to the socket in the thread that publishes, and in its own at the same time: of
+        # two messages that the socket takes in pieces, the pieces would be mixed.
+        self._client.on_socket_register_write = lambda *_: None
         self._thread = threading.Thread(target=self._loop, name="publisher", daemon=True)
 
     def start(self) -> None:

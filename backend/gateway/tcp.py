@@ -4,10 +4,10 @@
     client: hello\\n                    server: error a line is name,value or name value unit, or JSON\\n
 
 Every connection is bounded: no more of it is read while readings of it wait to be kept, or its answers to be read.
+Its time runs only while it is the client's turn: a disk or a machine that is slow is not its fault.
 """
 
 import asyncio
-import re
 import socket
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -28,12 +28,12 @@ class Parts(NamedTuple):
     doors: Doors
     limits: Limits
     metrics: Metrics
-    pattern: re.Pattern[str] | None
+    pattern: frames.Pattern | None
     buffer: bytearray
 
 
 def factory(
-    intake: Intake, doors: Doors, limits: Limits, metrics: Metrics, pattern: re.Pattern[str] | None
+    intake: Intake, doors: Doors, limits: Limits, metrics: Metrics, pattern: frames.Pattern | None
 ) -> Callable[[], "Connection"]:
     """What asyncio's create_server takes."""
     parts = Parts(intake, doors, limits, metrics, pattern, bytearray(READ))
@@ -51,7 +51,7 @@ class Connection(asyncio.BufferedProtocol):
         self._numbered = 0
         self._held = False  # whether its client does not read its answers
         self._bucket = Bucket(parts.limits.rate)
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None  # None: it is the gateway's turn
         self._pause: asyncio.TimerHandle | None = None
         self._flooding = False
         self._taking = False
@@ -103,6 +103,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._held = False
+        self._stop_waiting()
         self._go_on()
 
     @property
@@ -123,8 +124,10 @@ class Connection(asyncio.BufferedProtocol):
         self._taking = False
         if self._transport.is_closing():
             return
-        if took or self._held:
-            self._await_line()
+        if took or (self._order and not self._held):
+            self._stop_waiting()
+        if self._deadline is None and (self._held or not self._busy):
+            self._await_client()
         if self._busy:
             self._transport.pause_reading()
         elif self._ended:
@@ -181,7 +184,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(text.encode())
         self._go_on()
 
-    def _await_line(self) -> None:
+    def _await_client(self) -> None:
         if self._rest or self._held:
             self._wait("slow", self._parts.limits.line_time)
         else:
@@ -189,9 +192,19 @@ class Connection(asyncio.BufferedProtocol):
 
     def _wait(self, kind: str, seconds: float) -> None:
         """Close the connection as `kind` unless something better happens within these seconds."""
+        self._stop_waiting()
+        loop = asyncio.get_running_loop()
+
+        def look_once_more() -> None:
+            # This process may have slept meanwhile: one more turn of the loop reads what has come first.
+            self._deadline = loop.call_later(0, self._close, kind, f"{seconds:g} s")
+
+        self._deadline = loop.call_later(seconds, look_once_more)
+
+    def _stop_waiting(self) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self._close, kind, f"{seconds:g} s")
+            self._deadline = None
 
     def _close(self, kind: str, detail: str) -> None:
         if self._transport.is_closing():

@@ -32,6 +32,7 @@ def services(layout: Layout, settings: Settings, environment: Mapping[str, str])
         service("archive", f"a Parquet object every {settings.archive_age:g} s", said_ready),
         service("compact", "one object a day, and the chain of manifests", said_ready),
         service("alerts", "watches the rules that you add: python -m backend alert --help", said_ready),
+        service("announce", "newest values and wanted settings to the broker, for Home Assistant too", said_ready),
         service(
             "web",
             f"page and API on {settings.web_host}:{settings.web_port}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import private
 from ..settings import Settings
-from . import backend_services, broker, environment, lock, object_store, ports, umqtt
+from . import backend_services, broker, environment, lock, object_store, ports, probes, umqtt
 from . import device as simulated
 from .console import Console
 from .credentials import Credentials
@@ -67,6 +67,8 @@ def run(choices: Choices, console: Console, started: float) -> None:
         supervisor.start(backend_services.services(layout, settings, variables))
         supervisor.wait_ready()
         console.up(f"http://{ports.HOST}:{choices.web_port}/", time.monotonic() - started)
+        if probes.leads_to(choices.web_port, "/sign-in", "/welcome"):
+            console.note("Your first visit makes your account: a name and a password.")
         if choices.device:
             _start_device(choices, layout, credentials, console, supervisor)
         supervisor.watch(lambda: _follow(mqtt, console))
@@ -90,6 +92,7 @@ def settings_for(choices: Choices, layout: Layout, credentials: Credentials) -> 
         archive_age=choices.archive_age,
         web_host=ports.HOST,
         web_port=choices.web_port,
+        welcome="open",
     )
 
 

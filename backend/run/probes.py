@@ -20,6 +20,18 @@ def http_answers(port: int, path: str) -> bool:
         connection.close()
 
 
+def leads_to(port: int, path: str, place: str) -> bool:
+    """Is who asks for path sent on to place?"""
+    connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().getheader("Location") == place
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def mqtt_accepts(port: int, user: str, password: str) -> bool:
     """CONNECT as user with a clean session; CONNACK 0 says that the broker knows its users and opened its store."""
     body = _text("MQTT") + b"\x04\xc2\x00\x05" + _text(f"thermograph-probe-{port}") + _text(user) + _text(password)

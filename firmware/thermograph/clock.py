@@ -33,7 +33,9 @@ class Clock:
         """ms since start; only grows. To be asked more often than ticks_ms wraps (6 days on ESP32)."""
         ticks = self._time.ticks_ms()
         if ticks != self._ticks:
-            self._uptime += max(0, self._time.ticks_diff(ticks, self._ticks))
+            passed = self._time.ticks_diff(ticks, self._ticks)
+            if passed > 0:
+                self._uptime += passed
             self._ticks = ticks
         return self._uptime
 

@@ -289,7 +289,11 @@ class Outbox:
         return sector.unpack_table(data)
 
     def _read_slot(self, head, slot):
-        self._do("read", self._offset(head) + slot * SLOT, self._record)
+        offset = head.counter % self._sectors * SECTOR + slot * SLOT
+        try:  # not by _do: this is done more often than all else
+            self._flash.read(offset, self._record)
+        except OSError as error:
+            raise FlashError("read at %d: %s" % (offset, error))
         return self._record
 
     def _do(self, what, *args):

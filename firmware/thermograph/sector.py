@@ -103,7 +103,7 @@ def pack_record(header, slot, boot, channel, reading):
         kind |= 4
         form, value = _FAULT, FAULTS.index(reading.fault)
     data = struct.pack(form, boot - header.boot, kind, reading.t & 0xFFFFFFFF, reading.t >> 32, value)
-    return data + struct.pack("<I", crc32(data, header.crc ^ slot))
+    return data + crc32(data, header.crc ^ slot).to_bytes(4, "little")
 
 
 def unpack_record(data, header, slot, channels):

@@ -28,7 +28,7 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def run(checkout: Path, words: list[str], timeout: float = 300) -> tuple[int, str]:
+def run(checkout: Path, words: list[str], timeout: float = 900) -> tuple[int, str]:
     """Run these tests on this checkout; (exit code, output)."""
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
     # Where it is run from must not name the tests' ports or find the first checkout's modules.
@@ -37,6 +37,11 @@ def run(checkout: Path, words: list[str], timeout: float = 300) -> tuple[int, st
         command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=timeout, check=False
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def run_checks(checkout: Path, tests: list[str]) -> int:
+    """The exit code of these tests together."""
+    return run(checkout, tests)[0]
 
 
 def run_all(checkout: Path, timeout: float = 1800) -> tuple[int, str]:

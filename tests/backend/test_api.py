@@ -7,6 +7,7 @@ import pytest
 from backend.app import create_app
 from backend.database import Database
 from backend.settings import Settings
+from tests import signed_in
 from tests.rows import Rows, now
 
 
@@ -17,8 +18,8 @@ def rows(database):
 
 @pytest.fixture
 def client(database):
-    app = create_app(Settings(), database)
-    yield app.test_client()
+    app = create_app(Settings(password_memory=8), database)
+    yield signed_in.admin(app)
     app.extensions["live"].close()
 
 

@@ -1,6 +1,7 @@
 """The archive on moto's S3: each committed reading in one object, whatever fails at whatever point."""
 
 import hashlib
+import itertools
 import random
 
 import pytest
@@ -12,9 +13,11 @@ from backend.errors import ObjectStoreUnavailable
 from backend.ingest import Ingest
 from backend.models import Batch, Newest, Reading, Rollup, Stream
 from backend.parquet import ArchivedGap, ArchivedReading, DayDigest, Readings, decode, encode
-from backend.verify import Verification, verify
+from backend.verify import Finding, Verification, verify
 from tests.backend.archive_parts import archive_all, archived, findings, rows_of
 from tests.backend.test_commit import gap, telemetry
+
+pytestmark = pytest.mark.every_database
 
 DAY = 86_400_000
 
@@ -203,6 +206,12 @@ class TestHotWindow:
             assert connection.execute(select(Rollup).order_by(Rollup.width, Rollup.start)).all() == rolled
         found, done = findings(database, store)
         assert (found, done.digest, done.readings, done.dropped) == ([], whole.digest, 30, 30)
+
+    def test_what_leaves_sql_while_verify_is_at_work_is_not_missed(self, database, store):
+        running = verify(database, store, Verification())
+        first = list(itertools.takewhile(lambda news: news is not None, running))
+        assert self.archive.drop() == 2
+        assert [news for news in [*first, *running] if isinstance(news, Finding)] == []
 
     def test_readings_that_come_again_are_still_known(self, database, store, ingest):
         self.archive.drop()

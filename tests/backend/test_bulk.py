@@ -7,6 +7,8 @@ from backend.bulk import CHUNK, Bulk
 from backend.errors import DatabaseUnavailable
 from backend.models import Device, Reading, Stream
 
+pytestmark = pytest.mark.every_database
+
 
 def readings(database):
     columns = (Reading.stream_id, Reading.seq, Reading.t, Reading.tq, Reading.value, Reading.fault)
@@ -61,8 +63,8 @@ def test_streams_move_and_upserts_replace(database):
 
 
 def test_a_server_that_goes_during_a_copy_is_unavailable(database):
-    if database.is_sqlite:
-        pytest.skip("SQLite has no server")
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("only PostgreSQL has COPY")
     with pytest.raises(DatabaseUnavailable), database.write() as connection:
         own = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         with database.read() as other:

@@ -12,6 +12,8 @@ from backend.commit import Ack
 from backend.ingest import Ingest
 from backend.models import Device, Newest, Progress, Reading, Rejected, Span
 
+pytestmark = pytest.mark.every_database
+
 ARRIVAL = 1_763_812_345_000
 STREAM = "9f3a1c02"
 

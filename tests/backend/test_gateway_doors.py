@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from backend.errors import PortBusy, SettingsError
-from backend.gateway import limits, poll, service
+from backend.gateway import frames, limits, poll, service
+from backend.gateway.outbox import Outbox
 from backend.settings import Settings
 from tests.ports import free_port
 from tests.servers import wait_for
@@ -141,6 +142,44 @@ def test_who_hangs_or_dawdles_is_closed(tmp_path):
                 time.sleep(0.05)
         assert gateway.metric('thermograph_gateway_trouble_total{kind="silent"') == 1
         assert gateway.metric('thermograph_gateway_trouble_total{kind="slow"') == 1
+
+
+def test_a_slow_disk_is_not_the_client_s_silence(tmp_path, monkeypatch):
+    append = Outbox.append
+    monkeypatch.setattr(Outbox, "append", lambda self, entries: (time.sleep(1.5), append(self, entries))[1])
+    with Gateway(tmp_path, gateway_idle=1.0).running() as gateway:
+        with gateway.connect() as client:
+            client.sendall(b"t,1\n")
+            assert client.recv(100) == b"ok 1\n"
+            assert everything(client).startswith(b"error silent")
+        assert gateway.ask("POST", "/readings", "t,2")[0] == 200
+
+
+def test_what_came_while_the_gateway_slept_is_read_before_anybody_is_called_silent(tmp_path, monkeypatch):
+    """One client makes the whole process stand still for longer than others may be silent: they have not been."""
+    asleep, parse = threading.Event(), frames.parse
+
+    def sleep_at_zzz(line, pattern):
+        if line == b"zzz":
+            asleep.set()
+            time.sleep(2)
+        return parse(line, pattern)
+
+    monkeypatch.setattr(frames, "parse", sleep_at_zzz)
+    with (
+        Gateway(tmp_path, gateway_idle=1.0).running() as gateway,
+        gateway.connect() as tcp,
+        socket.create_connection(("127.0.0.1", gateway.http), 10) as http,
+        gateway.connect() as sleeper,
+    ):
+        tcp.sendall(b"t,1\nt,")
+        assert tcp.recv(100) == b"ok 1\n"
+        sleeper.sendall(b"zzz\n")
+        assert asleep.wait(10)
+        tcp.sendall(b"2\n")
+        http.sendall(b"POST /readings HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nt,3")
+        assert tcp.recv(100) == b"ok 2\n"
+        assert b" 200 " in http.recv(1000)
 
 
 def test_who_reads_no_answers_is_read_no_further_and_closed(tmp_path):

@@ -64,6 +64,15 @@ def test_bytes_that_are_no_text(line):
         frames.parse(line)
 
 
+def test_no_line_makes_a_pattern_of_ones_own_go_back():
+    """By Python's own patterns this line would take longer than anybody lives."""
+    pattern = frames.compile_pattern(r"(?P<name>(?:[a-z]+)+)(?:x*)*=(?P<value>(?:(?:1+)+)+)")
+    assert frames.parse(b"temperature=11", pattern).value == 11
+    for hostile in (b"a" * 1000 + b"!", b"temperature=" + b"1" * 1000 + b"!"):
+        with pytest.raises(MessageRejected):
+            frames.parse(hostile, pattern)
+
+
 def test_a_pattern_of_ones_own_comes_first_and_the_others_stay():
     pattern = frames.compile_pattern(r"@(?P<device>\w+);(?P<name>\w+)=(?P<value>[^;]+);(?P<unit>\w*)")
     assert frames.parse(b"@hall;temp=70;F", pattern)[:3] == ("hall", "temp", "Cel")

@@ -16,6 +16,8 @@ from backend.models import Reading
 from backend.settings import Settings
 from tests.backend.test_commit import gap, telemetry
 
+pytestmark = pytest.mark.every_database
+
 CONNACK, SUBACK = b"\x20\x02\x00\x00", b"\x90\x05%s\x01\x01\x01"
 
 

@@ -7,6 +7,8 @@ import pytest
 from backend import lease as module
 from backend.lease import LAPSE, RENEW, Lease
 
+pytestmark = pytest.mark.every_database
+
 
 class Clock:
     """Each machine has one of its own, and they need not agree."""

@@ -71,3 +71,9 @@ def test_a_missing_bucket_and_a_dead_server_are_told_apart(endpoint):
     dead = ObjectStore(Settings(s3_endpoint=f"http://127.0.0.1:{free_port()}", s3_bucket="archive"))
     with pytest.raises(ObjectStoreUnavailable, match="did not answer"):
         dead.put("key", b"")
+
+
+def test_put_new_writes_where_there_is_nothing(store):
+    assert store.put_new("manifest/a", b"1")
+    assert not store.put_new("manifest/a", b"2")
+    assert store.get("manifest/a") == b"1"

@@ -20,6 +20,8 @@ from tests.backend.archive_parts import archive_all, findings, rows_of
 from tests.backend.test_commit import gap, message, telemetry
 from tools.commands import tools
 
+pytestmark = pytest.mark.every_database
+
 DAY = 86_400_000
 
 

@@ -10,6 +10,8 @@ from backend.ingest import Ingest
 from backend.models import Reading, Rollup
 from tests.backend.test_commit import ARRIVAL, telemetry
 
+pytestmark = pytest.mark.every_database
+
 COLUMNS = (Rollup.first, Rollup.last, Rollup.low, Rollup.high, Rollup.total, Rollup.count, Rollup.faults)
 
 

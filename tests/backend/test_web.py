@@ -8,13 +8,14 @@ import pytest
 
 from backend.app import create_app
 from backend.settings import Settings
+from tests import signed_in
 from tests.rows import Rows, now
 
 
 @pytest.fixture
 def client(database):
-    app = create_app(Settings(), database)
-    yield app.test_client()
+    app = create_app(Settings(password_memory=8), database)
+    yield signed_in.admin(app)
     app.extensions["live"].close()
 
 

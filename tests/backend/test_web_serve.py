@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from backend.api.live import MOST_STREAMS
 from backend.app import serve
 from backend.database import Database
 from backend.errors import PortBusy, SettingsError
 from backend.settings import Settings
+from tests import signed_in
 from tests.rows import Rows, now
 from tests.servers import Postgres, Server, program, wait_for
 
@@ -33,6 +35,10 @@ class Web(Server):
         super().__init__(folder)
         self.settings = {"PYTHONPATH": ROOT, "THERMOGRAPH_DATABASE": database_url, "THERMOGRAPH_WEB_PORT": self.port}
 
+    def sign_in(self, database: Database) -> None:
+        """Give its readers an account."""
+        self.cookie = signed_in.cookie(database)
+
     def command(self) -> list[str]:
         return ["env", *(f"{name}={value}" for name, value in self.settings.items()), sys.executable, "-c", SERVE]
 
@@ -44,11 +50,11 @@ class Web(Server):
 class Reader:
     """An event stream's reader. events: (id or None, name, data) as they came; ended: the server closed it."""
 
-    def __init__(self, port: int, since: str = "", last_event_id: str = "") -> None:
+    def __init__(self, web: Web, since: str = "", last_event_id: str = "") -> None:
         self.events: list[tuple] = []
         self.ended = threading.Event()
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        self._connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
+        headers = {**web.cookie.header, **({"Last-Event-ID": last_event_id} if last_event_id else {})}
         self._connection.request("GET", f"/api/v1/events?since={since}", headers=headers)
         self.answer = self._connection.getresponse()
         threading.Thread(target=self._read, daemon=True).start()
@@ -80,20 +86,21 @@ class Reader:
         return any(event == name for _, event, _ in list(self.events))
 
 
-def get(url: str):
-    return urllib.request.urlopen(url, timeout=5)  # noqa: S310 - our own server
+def get(web: Web, path: str):
+    return urllib.request.urlopen(urllib.request.Request(web.url + path, headers=web.cookie.header), timeout=5)  # noqa: S310
 
 
 @pytest.fixture
 def web(tmp_path, database, database_url):
     server = Web(tmp_path / "web", database_url)
+    server.sign_in(database)
     server.start()
     yield server
     server.close()
 
 
 def test_a_commit_is_told_within_a_second(web, rows, channel):
-    reader = Reader(web.port)
+    reader = Reader(web)
     assert reader.answer.getheader("Content-Type").startswith("text/event-stream")
     wait_for(reader.changes, "first state")
     committed = time.monotonic()
@@ -105,7 +112,7 @@ def test_a_commit_is_told_within_a_second(web, rows, channel):
 
 
 def test_what_changes_without_a_reading_is_told(web, rows, channel):
-    reader = Reader(web.port)
+    reader = Reader(web)
     wait_for(reader.changes, "first state")
     rows.set_device("fridge-1", status="offline")
     wait_for(lambda: len(reader.changes()) > 1, "the change")
@@ -114,7 +121,7 @@ def test_what_changes_without_a_reading_is_told(web, rows, channel):
 
 def test_only_the_devices_that_changed_are_told(web, rows, channel):
     rows.device("attic", stream="00000001")
-    reader = Reader(web.port)
+    reader = Reader(web)
     wait_for(reader.changes, "first state")
     assert len(reader.changes()[0][1]["devices"]) == 2
     rows.readings(channel, [(now(), 1.0)])
@@ -124,10 +131,10 @@ def test_only_the_devices_that_changed_are_told(web, rows, channel):
 
 def test_who_knows_everything_is_told_nothing_and_who_knows_less_the_rest(web, rows, channel):
     number = rows.readings(channel, [(now(), 1.0)])
-    first = Reader(web.port, last_event_id=str(number - 1), since=str(number))
+    first = Reader(web, last_event_id=str(number - 1), since=str(number))
     wait_for(first.changes, "what was missed")
     assert first.values() == [1.0]
-    knows = Reader(web.port, since=str(number))
+    knows = Reader(web, since=str(number))
     wait_for(lambda: knows.hears("heartbeat"), "heartbeat")
     time.sleep(0.5)
     assert knows.changes() == []
@@ -138,26 +145,26 @@ def test_who_knows_everything_is_told_nothing_and_who_knows_less_the_rest(web, r
 
 def test_a_killed_server_is_resumed_where_it_was(web, rows, channel):
     rows.readings(channel, [(now(), 1.0)])
-    reader = Reader(web.port)
+    reader = Reader(web)
     wait_for(reader.changes, "first state")
     known = reader.changes()[-1][0]
     web.kill()
     rows.readings(channel, [(now(), 2.0)])
     web.start()
-    resumed = Reader(web.port, last_event_id=known)
+    resumed = Reader(web, last_event_id=known)
     wait_for(resumed.changes, "what was missed")
     assert resumed.values() == [2.0]
 
 
 def test_a_cursor_of_another_database_is_told_everything(web, rows, channel):
-    reader = Reader(web.port, since="99999")
+    reader = Reader(web, since="99999")
     wait_for(reader.changes, "all devices")
     assert len(reader.changes()[0][1]["devices"]) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_open_streams_end_with_the_server(web, channel, number):
-    readers = [Reader(web.port) for _ in range(20)]
+    readers = [Reader(web) for _ in range(20)]
     for reader in readers:
         wait_for(reader.changes, "first state")
     started = time.monotonic()
@@ -171,12 +178,12 @@ def test_open_streams_end_with_the_server(web, channel, number):
 
 
 def test_many_streams_leave_room_for_pages(web, rows, channel):
-    readers = [Reader(web.port) for _ in range(256)]
+    readers = [Reader(web) for _ in range(MOST_STREAMS)]
     with pytest.raises(urllib.error.HTTPError) as refused:
-        get(f"{web.url}api/v1/events")
+        get(web, "api/v1/events")
     with refused.value as answer:
         assert answer.status == 503 and answer.headers["Retry-After"]
-    with get(f"{web.url}api/v1/devices") as answer:
+    with get(web, "api/v1/devices") as answer:
         assert answer.status == 200
     rows.readings(channel, [(now(), 7.0)])
     for reader in readers:
@@ -200,9 +207,10 @@ def test_a_stream_outlives_its_database(tmp_path, mortal):
     rows.device()
     channel = rows.channel()
     web = Web(tmp_path / "web", url)
+    web.sign_in(database)
     web.start()
     try:
-        reader = Reader(web.port)
+        reader = Reader(web)
         wait_for(reader.changes, "first state")
         mortal.kill()
         wait_for(lambda: reader.hears("database"), "word that the database is away")

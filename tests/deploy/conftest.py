@@ -53,7 +53,9 @@ class Stack:
             one["LogicalResourceId"]: one.get("PhysicalResourceId") for one in resources if "LogicalResourceId" in one
         }
         self.outputs = {one["OutputKey"]: one["OutputValue"] for one in self.description["Outputs"]}
-        self.dropped = {template["Resources"][name]["Type"] for name in template["Resources"].keys() - self.made.keys()}
+        unwanted = "CompactsOnHost" if parameters.get("CompactorBucket") else "HasLambda"
+        wanted = {name: one for name, one in template["Resources"].items() if one.get("Condition") != unwanted}
+        self.dropped = {wanted[name]["Type"] for name in wanted.keys() - self.made.keys()}
 
     def host(self):
         reservations = boto3.Session().client("ec2").describe_instances(InstanceIds=[self.made["Host"]])["Reservations"]

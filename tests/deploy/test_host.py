@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import boto3
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
@@ -21,7 +22,7 @@ from tests.ports import free_port
 from tests.servers import Server, program, wait_for
 
 CLOUD_INIT = Path(__file__).parents[2] / "var" / "tools" / "cloud-init"
-SERVICES = ("web", "ingest", "archive", "alerts", "gateway")
+SERVICES = ("web", "ingest", "archive", "alerts", "gateway", "compact")
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))
 
 
@@ -66,7 +67,7 @@ def test_every_unit_starts_a_command_that_there_is(template):
     text = (DEPLOY / "systemd" / "thermograph@.service").read_text()
     assert "ExecStart=/opt/thermograph/.venv/bin/python -m backend %i\n" in text
     started = set(re.findall(r"thermograph@(\w+)\.service", (DEPLOY / "systemd" / "thermograph.target").read_text()))
-    assert started | {"gateway"} == set(SERVICES)
+    assert started | {"gateway", "compact"} == set(SERVICES)
     assert set(SERVICES) <= set(backend.list_commands(None))
 
 
@@ -76,7 +77,7 @@ def test_the_agent_carries_off_the_log_of_every_unit(template):
     groups = {
         one["Properties"]["LogGroupName"]["Fn::Sub"].replace("${AWS::StackName}", "@STACK@")
         for one in template["Resources"].values()
-        if one["Type"] == "AWS::Logs::LogGroup"
+        if one["Type"] == "AWS::Logs::LogGroup" and "Condition" not in one
     }
     assert set(by_file.values()) == groups
     for service in (*SERVICES, "migrate"):
@@ -114,6 +115,17 @@ def test_the_settings_that_cloud_init_writes_are_those_of_the_backend(cloud_conf
 
 def units():
     return sorted((DEPLOY / "systemd").iterdir())
+
+
+def test_the_host_s_compact_alone_takes_on_the_compactor_s_role(cloud_config, stack, tmp_path, monkeypatch):
+    files = {one["path"]: one["content"] for one in yaml.safe_load(cloud_config)["write_files"]}
+    assert "EnvironmentFile=-/etc/thermograph/%i.env\n" in (DEPLOY / "systemd" / "thermograph@.service").read_text()
+    assert files["/etc/thermograph/compact.env"] == "AWS_CONFIG_FILE=/etc/thermograph/compactor.aws\n"
+    (tmp_path / "config").write_text(files["/etc/thermograph/compactor.aws"])
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    profile = boto3.Session()._session.get_scoped_config()
+    assert profile["role_arn"].endswith(stack.outputs["CompactorRole"])
+    assert profile["credential_source"] == "Ec2InstanceMetadata"
 
 
 def test_cloud_init_s_own_schema_takes_it(cloud_config, tmp_path):

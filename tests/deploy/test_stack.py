@@ -10,11 +10,14 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from moto.core import set_initial_no_auth_action_count
+from sqlalchemy import select
 
 from backend.archive import Archive
+from backend.compaction import Compaction
 from backend.deploy.credentials import main as credentials
-from backend.errors import ObjectStoreUnavailable
+from backend.errors import NotFound, ObjectStoreUnavailable
 from backend.ledger import read as ledger
+from backend.models import Batch
 from backend.objects import ObjectStore
 from tests.deploy.conftest import GIVEN, STACK
 
@@ -33,12 +36,17 @@ NO_SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:none"
 
 
 def become_the_host(monkeypatch, stack):
-    """This process gets the credentials that the host's role gives.
+    """This process gets the credentials that the host's role gives."""
+    become(monkeypatch, stack.outputs["HostRole"])
+
+
+def become(monkeypatch, name):
+    """This process gets the credentials that the role gives.
 
     moto's CloudFormation keeps a role's own policies as its enforcement cannot read them, and with nothing for the
     secrets that it does not make: they are put again, as they are.
     """
-    iam, name = boto3.Session().client("iam"), stack.outputs["HostRole"]
+    iam = boto3.Session().client("iam")
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
         if isinstance(document, str):
@@ -46,8 +54,11 @@ def become_the_host(monkeypatch, stack):
         if policy == "secrets":
             document["Statement"][0]["Resource"] = [NO_SECRET]
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
-    role = boto3.Session().client("iam").get_role(RoleName=stack.outputs["HostRole"])["Role"]["Arn"]
-    given = boto3.Session().client("sts").assume_role(RoleArn=role, RoleSessionName="host")["Credentials"]
+    take_on(monkeypatch, iam.get_role(RoleName=name)["Role"]["Arn"])
+
+
+def take_on(monkeypatch, role):
+    given = boto3.Session().client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
@@ -91,6 +102,50 @@ def test_the_archiver_works_with_the_host_s_role(stack, rows, channel, database,
     (entry,) = ObjectStore(stack.settings()).list("day=")
     listed = boto3.Session().client("s3").list_objects_v2(Bucket=stack.outputs["ArchiveBucket"])["Contents"]
     assert f"{GIVEN['ArchivePrefix']}/{entry.key}" in [one["Key"] for one in listed]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_object_that_is_missing_holds_back_no_other_batch(stack, rows, channel, database, monkeypatch, caplog):
+    """Without s3:ListBucket S3 answers 403 for it, as for what one may not read."""
+    old = 1_763_812_345_000
+    for n in range(3):
+        rows.readings(channel, [(old + n * 86_400_000 + i, 21.5) for i in range(10)])
+    archiver = Archive(database, ObjectStore(stack.settings()), rows=10, age=1, hot_days=1)
+    while archiver.freeze():
+        archiver.upload()
+    with database.read() as connection:
+        keys = list(connection.scalars(select(Batch.key).order_by(Batch.day)))
+    assert len(keys) == 3
+    ObjectStore(stack.settings()).delete(keys[0])
+    become_the_host(monkeypatch, stack)
+
+    @set_initial_no_auth_action_count(0)
+    def drop():
+        archiver = Archive(database, ObjectStore(stack.settings()), rows=10, age=1, hot_days=1)
+        assert archiver.drop() == 2
+
+    with monkeypatch.context() as patch:
+        hide_what_is_missing(patch)
+        drop()
+    assert f"{keys[0]} is missing in" in caplog.text and "or these credentials may not read it" in caplog.text
+    with database.read() as connection:
+        kept = connection.scalars(select(Batch.key).where(Batch.dropped_at.is_(None)))
+        assert list(kept) == keys[:1]
+
+
+def hide_what_is_missing(patch):
+    """moto says 404 to whoever may not list, where S3 says 403: here it is S3's answer."""
+    get = ObjectStore.get
+
+    def as_s3_does(store, key):
+        try:
+            return get(store, key)
+        except NotFound:
+            answer = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
+            with store._reading(key):
+                raise ClientError(answer, "GetObject") from None
+
+    patch.setattr(ObjectStore, "get", as_s3_does)
 
 
 def answer(action):
@@ -151,6 +206,45 @@ def test_the_store_says_in_a_sentence_what_the_host_may_not(stack, monkeypatch):
             list(store.list())
 
     attempt()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_compactor_has_all_of_its_prefix_and_nothing_else(stack, rows, channel, database, monkeypatch):
+    """The host takes its role on, as thermograph@compact does; then a day is joined under it."""
+    rows.readings(channel, [(1_763_812_345_000 + i, 21.5) for i in range(100)])
+    archiver = Archive(database, ObjectStore(stack.settings()), rows=10, age=1)
+    while archiver.freeze():
+        archiver.upload()
+    bucket, prefix = stack.outputs["ArchiveBucket"], GIVEN["ArchivePrefix"]
+    boto3.Session().client("s3").put_object(Bucket=bucket, Key="elsewhere/hers", Body=b"1")
+    boto3.Session().client("s3").create_bucket(Bucket="hers")
+    role = boto3.Session().client("iam").get_role(RoleName=stack.outputs["CompactorRole"])["Role"]["Arn"]
+    become_the_host(monkeypatch, stack)
+    # moto would ask for sts:AssumeRole on every role; that the host may take on this one is a line of the template.
+    take_on(monkeypatch, role)
+
+    @set_initial_no_auth_action_count(0)
+    def compact():
+        s3 = boto3.Session().client("s3")
+        refused = {
+            "list another bucket": lambda: s3.list_objects_v2(Bucket="hers"),
+            "list versions": lambda: s3.list_object_versions(Bucket=bucket),
+            "get elsewhere": lambda: s3.get_object(Bucket=bucket, Key="elsewhere/hers"),
+            "put elsewhere": lambda: s3.put_object(Bucket=bucket, Key="elsewhere/mine", Body=b"1"),
+            "delete elsewhere": lambda: s3.delete_object(Bucket=bucket, Key="elsewhere/hers"),
+            "delete a version": lambda: s3.delete_object(Bucket=bucket, Key=f"{prefix}/x", VersionId="1"),
+            "delete the bucket": lambda: s3.delete_bucket(Bucket=bucket),
+            "end versioning": lambda: s3.put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
+            ),
+        }
+        assert {name: answer(action) for name, action in refused.items()} == dict.fromkeys(refused, "AccessDenied")
+        store = ObjectStore(stack.settings())
+        report = Compaction(store, None, 0).run("2025-11-22")
+        assert (report.joined, report.troubles) == (1, [])
+        assert report.removed > 1 and len(list(store.list("day=2025-11-22/"))) == 1
+
+    compact()
 
 
 def make_secret(properties, name):

@@ -7,6 +7,7 @@ import pytest
 from cfnlint.api import lint_file
 
 from backend import archive
+from backend.settings import Settings
 from tests.deploy.conftest import TEMPLATE
 
 # backend/__main__.py's.
@@ -121,6 +122,46 @@ def test_the_host_s_role_names_every_action_and_has_nothing_of_amazon_s_own(prop
     assert {action.split(":")[0] for action in everywhere} == {"ssm", "ssmmessages"}
 
 
+def test_the_compactor_is_alone_and_what_it_could_not_do_is_kept_and_told(template, properties):
+    function = properties("Compactor")
+    assert (function["Handler"], function["ReservedConcurrentExecutions"]) == ("backend.lambda_handler.handler", 1)
+    assert function["DeadLetterConfig"] == {"TargetArn": {"Fn::GetAtt": ["CompactorFailures", "Arn"]}}
+    assert function["VpcConfig"]["SubnetIds"] == [{"Ref": "PrivateSubnetA"}]
+    assert properties("CompactorFailures")["SqsManagedSseEnabled"] is True
+    assert properties("CompactorSchedule")["ScheduleExpression"] == "cron(15 6 * * ? *)"
+    given = function["Environment"]["Variables"]
+    assert set(given) - {"DATABASE_SECRET"} <= set(Settings().environment())
+    assert "password" not in str(given).lower()
+    only_lambda = {name for name, one in template["Resources"].items() if one.get("Condition") == "HasLambda"}
+    assert {name for name in template["Resources"] if name.startswith("Compactor")} - only_lambda == {
+        "CompactorRole",
+        "CompactorArchivePolicy",
+    }
+
+
+def test_the_host_may_become_the_compactor_only_where_there_is_no_lambda(template, properties):
+    (statement,) = properties("HostCompactsPolicy")["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "sts:AssumeRole"
+    assert statement["Resource"] == {"Fn::GetAtt": ["CompactorRole", "Arn"]}
+    assert template["Resources"]["HostCompactsPolicy"]["Condition"] == "CompactsOnHost"
+    (trust,) = properties("CompactorRole")["AssumeRolePolicyDocument"]["Statement"]
+    by_lambda = {"Service": "lambda.amazonaws.com"}
+    assert trust["Principal"]["Fn::If"] == ["HasLambda", by_lambda, {"AWS": {"Fn::GetAtt": ["HostRole", "Arn"]}}]
+
+
+def test_the_compactor_s_role_names_its_actions(properties):
+    (archive, function) = (properties(f"Compactor{name}Policy") for name in ("Archive", "Function"))
+    found = [*actions(archive["PolicyDocument"]["Statement"]), *actions(function["PolicyDocument"]["Statement"])]
+    assert [action for action in found if "*" in action] == []
+    listing, joining = archive["PolicyDocument"]["Statement"]
+    # moto does not look at conditions.
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": {"Fn::Sub": "${ArchivePrefix}/*"}}}
+    assert joining["Resource"] == {"Fn::Sub": "${ArchiveBucket.Arn}/${ArchivePrefix}/*"}
+    assert {action for action in found if action.startswith("s3:")} == {
+        f"s3:{name}" for name in ("ListBucket", "GetObject", "PutObject", "DeleteObject")
+    }
+
+
 @pytest.mark.parametrize("name", ["DatabaseSecret", "BrokerSecret"])
 def test_secrets_are_made_by_amazon_and_nobody_else(properties, name):
     made = properties(name)["GenerateSecretString"]
@@ -138,7 +179,7 @@ def test_every_parameter_says_what_it_is_and_only_the_release_must_be_given(temp
 
 def test_every_alarm_goes_somewhere(template):
     alarms = [one["Properties"] for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
-    assert len(alarms) == 6
+    assert len(alarms) == 9
     assert all({"Ref": "Alarms"} in alarm["AlarmActions"] for alarm in alarms)
 
 

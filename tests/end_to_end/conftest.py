@@ -5,6 +5,7 @@ import os
 import pytest
 
 from backend.run import micropython
+from tests.browser import CHROMIUM, DRIVER, Browser
 from tests.end_to_end.world import KEY, SECRET, World
 from tests.servers import program
 
@@ -24,3 +25,14 @@ def world(tmp_path, database_url, monkeypatch):
         yield world
     finally:
         world.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests of a worker: to start one takes longer than most of them."""
+    pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("no browser: apt-get install chromium chromium-driver")
+    browser = Browser()
+    yield browser
+    browser.close()

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from backend.database import Database
 from backend.models import Lease
+from backend.objects import ObjectStore
 from tests.end_to_end.fleet import Fleet, wait_until_freed
 from tests.end_to_end.judge import Broken, account, archived, judge
 from tests.end_to_end.kills import PATIENCE, Servers
@@ -71,7 +72,7 @@ class Crew:
         self._database = Database(self._settings.database)
         open_.callback(self._database.close)
         self._database.migrate()
-        self._store = self._servers.store(self._settings)
+        self._store = ObjectStore(self._settings)
         self._fleet = Fleet(self._broker.port, self._seed, DEVICES)
         open_.callback(self._fleet.close)
         open_.callback(lambda: [command.kill() for command in self._running.values()])

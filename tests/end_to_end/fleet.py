@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 SENSORS = ("28ff641e8216c3a1", "28ff9a3b62170441")
-PATIENCE = 0.4  # seconds without progress, after which all is sent again
+PATIENCE = 1.0  # seconds without progress, after which all is sent again
 SEAM = 1_763_855_940_000  # a minute before midnight UTC: samples fall into two days, and into two hours
 Key = tuple[str, str, int]  # device, stream, seq
 Value = tuple[int, float | None, str | None]  # t in ms, value, fault
@@ -65,6 +65,22 @@ class Fleet:
         self._chance.shuffle(queue)
         for device, message in queue:
             self._client.publish(f"thermograph/v1/{device}/telemetry", message, qos=1)
+
+    def send_everything(self) -> None:
+        """All that was ever sent, freed or not, in any order."""
+        queue = [*self._old]
+        queue += [
+            (device, message) for device, messages in self._waiting.items() for message in list(messages.values())
+        ]
+        self._chance.shuffle(queue)
+        for device, message in queue:
+            self._client.publish(f"thermograph/v1/{device}/telemetry", message, qos=1)
+
+    def held(self) -> dict[str, tuple[int, int]]:
+        """device → (freed, last): it holds the seq after `freed` up to `last`."""
+        # In this order: what is sampled meanwhile is held as well.
+        freed = dict(self._freed)
+        return {device: (freed[device], last) for device, last in self._last.items()}
 
     def wait_for_progress(self) -> bool:
         """True as soon as anything was freed; after PATIENCE all is sent again, and it is False."""

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import pytest
+
 from tests.end_to_end.world import ROOT
 from tests.proxy import BUSY
 from tests.servers import wait_for
@@ -23,6 +25,7 @@ def test_broker_killed_and_restarted_empty(world):
     assert world.assert_nothing_lost_or_doubled(device).lost == 0
 
 
+@pytest.mark.every_database
 def test_ingest_killed_twenty_times_at_random(world):
     device = world.add_device(interval=0.05)
     device.sample_more(20)

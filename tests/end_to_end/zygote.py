@@ -2,9 +2,12 @@
 
 Starting Python and importing everything takes over a second; forking takes milliseconds. What is forked is the whole
 command, from reading its settings on, in a process of its own: kill -9 of it is a true one.
+
+SIGUSR1 arms a failpoint in a command that works already: no start is spent on a process that is to die at once.
 """
 
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -17,14 +20,19 @@ import traceback
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+import botocore.session
+
+from backend import failpoints
+
 ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0  # seconds for what takes one: the machine may be busy
 
 
 class Zygote:
     """The parent's side. Several threads may use it."""
 
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
-        """folder: where what the commands print is kept. environ: with S3's credentials, which boto3 reads once."""
+        """folder: where what the commands print is kept. environ: names a bucket that is there, with credentials."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = threading.Lock()
@@ -33,6 +41,7 @@ class Zygote:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.end_to_end.zygote"],
             cwd=ROOT, env=os.environ | environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,  # Ctrl-C is for its parent, which ends it
         )  # fmt: skip
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
@@ -42,14 +51,14 @@ class Zygote:
         log = self._folder / name
         with self._lock:
             print(json.dumps([words, environ, str(log)]), file=self._process.stdin, flush=True)
-            pid = self._answers.get(timeout=30)
+            pid = self._answers.get(timeout=PATIENCE)
             return Command(pid, self._running[pid], log)
 
     def close(self) -> None:
         """End it and all that it has forked."""
         self._process.stdin.close()
-        self._process.wait(30)
-        self._listener.join(30)
+        self._process.wait(PATIENCE)
+        self._listener.join(PATIENCE)
         self._process.stdout.close()
 
     def _listen(self) -> None:
@@ -83,14 +92,26 @@ class Command:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def arm(self, failpoint: str) -> None:
+        """It dies at this pass of the point from now on, POINT:N."""
+        _order_for(self.log).write_text(failpoint)
+        self.signal(signal.SIGUSR1)
+
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
-        assert self.poll(30) is not None, f"process {self.pid} outlives SIGKILL"
+        assert self.poll(PATIENCE) is not None, f"process {self.pid} outlives SIGKILL"
+
+
+def share_descriptions() -> None:
+    """botocore reads its description of S3 from 2 MB of JSON for each session: from now on once a process."""
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 def main() -> None:
     """Read orders from stdin, say on stdout what was started and how it ended, until stdin ends."""
     _import_everything()
+    # What is forked opens it again, as soon as it can be armed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     gc.collect()
     gc.freeze()
     alarm, wake = os.pipe()
@@ -145,16 +166,32 @@ def _end(children: set[int]) -> None:
 def _import_everything() -> None:
     """All that the commands import when they run, so that no child has to."""
     import psycopg
+    import sqlalchemy.orm
 
+    import backend.archive
+    import backend.catalog
+    import backend.chain
+    import backend.compaction
+    import backend.database
+    import backend.ingest
+    import backend.restore
+    import backend.verify
     import tools.commands
     import tools.restore
     import tools.verify  # noqa: F401
     from backend.objects import ObjectStore
     from backend.settings import Settings
 
-    # botocore reads its description of S3 from 2 MB of JSON, once a process.
-    ObjectStore(Settings())
+    share_descriptions()
+    # A first request, and a first look at the tables' mappings, read and make much that later ones only use.
+    list(ObjectStore(Settings.read(os.environ)).list())
+    sqlalchemy.orm.configure_mappers()
+    # Reading all migrations takes longer than all else at a command's start.
+    backend.database.ScriptDirectory = functools.cache(backend.database.ScriptDirectory)
+    backend.database.ScriptDirectory(str(backend.database.MIGRATIONS)).get_current_head()
     psycopg.pq.version()
+    # Only waiting is cut short: old rows leave SQL at each look of the archiver, not every ten minutes.
+    backend.archive.DROP_EVERY = 0.0
 
 
 def _become(words: list[str], environ: dict[str, str], log: str) -> None:
@@ -168,12 +205,19 @@ def _become(words: list[str], environ: dict[str, str], log: str) -> None:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        order = _order_for(Path(log))
+        signal.signal(signal.SIGUSR1, lambda *_: failpoints.arm(order.read_text()))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
         code = _run(words)
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _order_for(log: Path) -> Path:
+    return log.with_name(f"{log.name}.failpoint")
 
 
 def _run(words: list[str]) -> int:

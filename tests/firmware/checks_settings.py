@@ -126,6 +126,15 @@ def check_a_revision_is_merged_over_the_file_and_kept():
     assert offer(made, 4) == ["interval", "send"] and made.settings.interval == 30, "what is left out is the file's"
 
 
+def check_the_golden_example_is_taken():
+    with open(__file__.rsplit("/", 2)[0] + "/wire/v1/settings.json") as file:
+        message = json.load(file)["message"]
+    made, _ = store(send={"every": 1, "within": 60})
+    assert made.offer(json.dumps(message).encode()) == ["interval", "send"]
+    now = made.settings
+    assert (now.revision, now.interval, now.send.every, now.send.within) == (7, 30, 10, 60)
+
+
 def check_old_revisions_are_no_news():
     made, files = store(revision=2)
     writes = files.writes

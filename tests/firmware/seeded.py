@@ -33,6 +33,11 @@ def run(firmware, words, timeout=60):
     return done.returncode, done.stdout + done.stderr
 
 
+def run_checks(firmware, tests):
+    """The highest exit code of these checks."""
+    return max(run(firmware, test.split())[0] for test in tests)
+
+
 def run_all(firmware, timeout=1800):
     """The whole suite of the firmware; (exit code, output)."""
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(HERE)]

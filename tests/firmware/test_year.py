@@ -43,35 +43,36 @@ def test_a_record_of_other_years_or_other_code_is_not_believed(tmp_path, monkeyp
 class Forgetful(year_parts.Backend):
     """Acks what it has not stored."""
 
-    def _store(self, message):
+    def store(self, message):
         if isinstance(message, year_parts.Telemetry) and message.first <= 5000 <= message.last:
             self.coverage.claim(message.first, message.last)
         else:
-            super()._store(message)
+            super().store(message)
 
 
 class Liar(year_parts.Backend):
     """Stores another value."""
 
-    def _store(self, message):
-        super()._store(message)
-        for seq in list(self.value)[-1:]:
-            if seq % 997 == 0 and self.value[seq] is not None:
-                self.value[seq] += 1
+    def store(self, message):
+        super().store(message)
+        if isinstance(message, year_parts.Telemetry) and message.last % 997 == 0:
+            self.value[message.last] = 1 if self.value[message.last] != 1 else 2
 
 
 class Late(year_parts.Backend):
     """Stores another time."""
 
-    def _store(self, message):
-        super()._store(message)
-        for seq in list(self.time)[-1:]:
-            if seq % 997 == 0 and seq not in self.estimated:
-                self.time[seq] += 1
+    def store(self, message):
+        super().store(message)
+        if isinstance(message, year_parts.Telemetry) and message.last % 997 == 0 and message.tq != "estimated":
+            self.time[message.last] += 1
 
 
-@pytest.mark.parametrize("backend", [Forgetful, Liar, Late])
-def test_the_judge_would_see_it(backend, monkeypatch):
+@pytest.mark.parametrize(
+    ("backend", "seen"),
+    [(Forgetful, "than was stored"), (Liar, "another value is stored for"), (Late, "has another time")],
+)
+def test_the_judge_would_see_it(backend, seen, monkeypatch):
     monkeypatch.setattr(year, "Backend", backend)
     _, _, line, good = year.one((101, SHORT))
-    assert not good and ("KeyError" in line) == (backend is Forgetful) and "FAILS" in line
+    assert not good and seen in line and "FAILS" in line

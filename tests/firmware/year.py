@@ -15,7 +15,6 @@ import multiprocessing
 import pathlib
 import sys
 import time
-from array import array
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent.parent / "firmware"), str(HERE)]
@@ -25,7 +24,7 @@ from thermograph.settings_store import FILE  # noqa: E402
 
 from nor import MODES, Random  # noqa: E402
 from virtual import START, Board, Broker, Files, PowerGone, Restarted, World, fields  # noqa: E402
-from year_parts import NAN, Backend, Flash, Link, Thermometer, Truth, Witness  # noqa: E402
+from year_parts import Backend, Flash, Link, Thermometer, Truth, Witness  # noqa: E402
 from year_plan import DAY, LONG_YEAR, MINUTE, Plan  # noqa: E402
 from year_record import Record  # noqa: E402
 
@@ -193,7 +192,7 @@ class Year:
                 self.gaps[run.cause] = self.gaps.get(run.cause, 0) + run.last - run.first + 1
                 self._judge_gap(run)
         assert stored + sum(self.gaps.values()) == last, "the ledger does not add up"
-        assert stored == len(backend.value)
+        assert stored == sum(backend.stored)
         self.fills = self._spells_of_full_flash(coverage)
         self.stored, self.sampled = stored, sum(truth.kept)
         wanted = (self.world.now - START - self.off_ms) / MINUTE
@@ -201,15 +200,16 @@ class Year:
 
     def _judge_stored(self, run):
         truth, backend = self.truth, self.backend
-        seqs = range(run.first, run.last + 1)
-        stored = array("f", [NAN if backend.value[seq] is None else backend.value[seq] for seq in seqs])
-        sampled = truth.value[run.first : run.last + 1]
+        seqs = slice(run.first, run.last + 1)
+        assert all(backend.stored[seqs]), f"the ledger has more of {run} than was stored"
+        stored, sampled = backend.value[seqs], truth.value[seqs]
         if stored.tobytes() != sampled.tobytes():
-            wrong = [seq for seq, a, b in zip(seqs, stored, sampled, strict=True) if a != b and (a == a or b == b)]
+            pairs = enumerate(zip(stored, sampled, strict=True), run.first)
+            wrong = [seq for seq, (a, b) in pairs if a != b and (a == a or b == b)]
             raise AssertionError(f"another value is stored for {wrong[:5]}")
-        for seq, told in zip(seqs, truth.told[run.first : run.last + 1], strict=True):
+        for seq, told in enumerate(truth.told[seqs], run.first):
             assert told == -1 or backend.time[seq] == told, f"seq {seq} has another time"
-            assert (seq in backend.estimated) == (told == -1), f"seq {seq} is estimated and was not, or was and is not"
+            assert backend.estimated[seq] == (told == -1), f"seq {seq} is estimated and was not, or was and is not"
 
     def _judge_gap(self, run):
         lost = [seq for seq in range(run.first, run.last + 1) if seq < len(self.truth.kept) and self.truth.kept[seq]]
@@ -228,7 +228,7 @@ class Year:
         gaps = ", ".join(f"{cause} {count}" for cause, count in sorted(self.gaps.items())) or "none"
         return (
             f"seed {self.seed}: {self.sampled} sampled, {self.stored} stored, gaps: {gaps}; {self.boots} boots, "
-            f"{self.cuts} cuts, {len(self.backend.estimated)} estimated"
+            f"{self.cuts} cuts, {sum(self.backend.estimated)} estimated"
         )
 
 

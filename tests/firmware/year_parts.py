@@ -3,7 +3,8 @@
 from array import array
 
 from backend.coverage import Coverage
-from backend.reading import State, Status, Telemetry, parse
+from backend.errors import MessageRejected
+from backend.reading import Parser, State, Status, Telemetry
 from thermograph.outbox import Outbox
 
 import virtual
@@ -11,7 +12,8 @@ from nor import Random, torn
 from virtual import STREAM, PowerGone
 
 NAN = float("nan")
-TOPIC = "thermograph/v1/fridge-1/"
+TOPIC = b"thermograph/v1/fridge-1/"
+ROOM = 4096  # seqs by which the arrays grow
 
 
 class Flash:
@@ -49,22 +51,28 @@ class Flash:
             raise PowerGone
 
 
+def grow(seq, *arrays):
+    """Room for this seq, and many more; zeros."""
+    for each in arrays:
+        size = seq + ROOM - len(each)
+        each.extend(bytes(size) if isinstance(each, bytearray) else array(each.typecode, bytes(size * each.itemsize)))
+
+
 class Truth:
     """What was really sampled, by seq: value (float32; NaN is a fault), true time, and whether append returned."""
 
     def __init__(self):
-        self.value = array("f", [0])
-        self.time = array("q", [0])
-        self.told = array("q", [0])  # the time that the device gave; -1 where it had no clock
-        self.kept = bytearray(1)
+        self.value = array("f")
+        self.time = array("q")
+        self.told = array("q")  # the time that the device gave; -1 where it had no clock
+        self.kept = bytearray()
+        self.newest = 0
 
     def note(self, seq, now, reading):
-        while seq >= len(self.kept):
-            self.value.append(0.0)
-            self.time.append(0)
-            self.told.append(0)
-            self.kept.append(0)
+        if seq >= len(self.kept):
+            grow(seq, self.kept, self.value, self.time, self.told)
         assert not self.kept[seq], f"seq {seq} is used twice"
+        self.newest = seq
         self.value[seq] = NAN if reading.value is None else reading.value
         self.time[seq] = now
         self.told[seq] = -1 if reading.quality == "none" else reading.t
@@ -80,7 +88,7 @@ class Witness(Outbox):
     def append(self, reading):
         self._truth.note(self.last + 1, self._world.now, reading)
         seq = Outbox.append(self, reading)
-        if seq >= len(self._truth.kept) or self._truth.time[seq] != self._world.now:
+        if seq != self._truth.newest:
             self._truth.note(seq, self._world.now, reading)  # it took the next slot: the first was burnt
         self._truth.kept[seq] = 1
         return seq
@@ -106,7 +114,13 @@ class Thermometer:
 
 
 class Link(virtual.Link):
-    """Asks no more when a wait is over, for the Node's next step does so at once: a third of all asking in a year."""
+    """Asks neither before it listens nor when a wait is over, for the Node does so itself in the same instant: more
+    than half of all asking in a year. What it says to that bounds the ms for which it listens."""
+
+    def listen(self, ms):
+        if not self._broker.pending:
+            self._world.pass_by(ms or 1)
+        return virtual.Link.listen(self, 0)
 
     def _wait(self, ms):
         world, broker = self._world, self._broker
@@ -115,15 +129,30 @@ class Link(virtual.Link):
             world.pass_by(min(self._on_wait(), end - world.now) or 1)
 
 
+class Heard:
+    """A message as ingest's Parser takes it."""
+
+    cut_from = 0
+
+    def __init__(self, leaf, payload, received):
+        self.topic = TOPIC + leaf.encode()
+        self.payload = payload
+        self.received = received
+
+
 class Backend:
-    """Reads, keeps the books, acks: what ingest does, by ingest's own rules. asleep: messages stay in the broker."""
+    """Reads, keeps the books, acks: what ingest does, by ingest's own rules. asleep: messages stay in the broker.
+
+    stored, value (float32; NaN is a fault), time and estimated are by seq."""
 
     def __init__(self, world, broker):
         self._world, self._broker = world, broker
+        self._parser = Parser()
         self.coverage = Coverage([], 0)
-        self.value = {}
-        self.time = {}
-        self.estimated = set()
+        self.stored = bytearray()
+        self.value = array("f")
+        self.time = array("q")
+        self.estimated = bytearray()
         self.queue = []
         self.asleep = False
         self.states = 0
@@ -131,19 +160,22 @@ class Backend:
 
     def publish(self, leaf, payload):
         """The broker has acknowledged it: that promises nothing."""
-        self.queue.append((leaf, payload))
+        self.queue.append(Heard(leaf, payload, self._world.now))
         if not self.asleep:
             self.wake()
 
     def wake(self):
         self.asleep = False
         acked = False
-        for leaf, payload in self.queue:
-            message = parse(TOPIC + leaf, payload, self._world.now)
+        for heard in self.queue:
+            heard.received = self._world.now  # by ingest: it was the broker that waited
+        for message in self._parser.understand(self.queue):
+            if isinstance(message, MessageRejected):
+                raise message
             if isinstance(message, (State, Status)):
                 self.states += isinstance(message, State)
                 continue
-            self._store(message)
+            self.store(message)
             acked = True
         self.queue.clear()
         if acked:
@@ -153,16 +185,25 @@ class Backend:
         ack = b'{"stream":"9f3a1c02","seq":%d}' % self.coverage.position
         self._broker.send("ack", ack, retain=True)
 
-    def _store(self, message):
+    def store(self, message):
         if not isinstance(message, Telemetry):
             self.coverage.claim(message.first, message.last, message.cause)
-            return
-        for first, last in self.coverage.claim(message.first, message.last):
-            for one in message.readings[first - message.first : last - message.first + 1]:
-                assert one.seq not in self.value, f"seq {one.seq} is stored twice"
-                self.value[one.seq], self.time[one.seq] = one.value, one.t
-                if one.tq == "estimated":
-                    self.estimated.add(one.seq)
+        elif self.coverage.extend(message.first, message.last):
+            self._keep(message, message.first, message.last)
+        else:
+            for first, last in self.coverage.claim(message.first, message.last):
+                self._keep(message, first, last)
+
+    def _keep(self, message, first, last):
+        if last >= len(self.stored):
+            grow(last, self.stored, self.value, self.time, self.estimated)
+        estimated = message.tq == "estimated"
+        for seq, row in enumerate(message.rows[first - message.first : last - message.first + 1], first):
+            assert not self.stored[seq], f"seq {seq} is stored twice"
+            self.stored[seq] = 1
+            self.value[seq] = NAN if row.value is None else row.value
+            self.time[seq] = message.start + row.dt
+            self.estimated[seq] = estimated
 
     def back_up(self):
         self.backups.append((self.coverage.position, list(self.coverage.runs)))
@@ -171,7 +212,6 @@ class Backend:
         """From the newest backup: what came after it is forgotten."""
         position, runs = self.backups[-1]
         self.coverage = Coverage([run for run in runs if run.first <= position], position)
-        for seq in [seq for seq in self.value if seq > position]:
-            del self.value[seq], self.time[seq]
-            self.estimated.discard(seq)
+        for flags in (self.stored, self.estimated):
+            flags[position + 1 :] = bytes(max(0, len(flags) - position - 1))
         self.ack()

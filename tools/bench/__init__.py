@@ -12,11 +12,15 @@ NAMES = (
     "queries",
     "crash",
     "kills",
+    "faults",
     "bugs",
     "fuzz",
     "wear",
     "gateway",
     "workers",
+    "pages",
+    "streams",
+    "soak",
 )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .chart import chart_option, draw_outcome, pyplot
 from .made_readings import Made, fill
 from .outcome import Goal, Outcome
 from .places import local_s3, new_database
@@ -33,12 +34,15 @@ COLUMNS = ("device", "stream", "seq", "sensor", "unit", "t", "tq", "value", "fau
 @click.option("--database", "kind", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the tables.")
-def archive(readings: int, rows: int, rounds: int, kind: str, seed: int, as_json: bool) -> None:
+@chart_option
+def archive(readings: int, rows: int, rounds: int, kind: str, seed: int, as_json: bool, chart: Path | None) -> None:
     """Archive readings to an S3 server on this machine, beside writing the very same Parquet files to disk.
 
     To disk twice: with the readings read from SQL, as the archive has to, and from memory, which is Parquet alone.
     Each file is synced to disk, as the S3 server's are by it. The size is set beside NDJSON.gz of the same readings.
     """
+    if chart:
+        pyplot()  # before minutes of work: it may be missing
     made = Made(min(1000, readings), readings // min(1000, readings))
     outcome = Outcome(f"{made.readings:,} readings from {kind} to S3, {rows:,} rows a batch, seed {seed}")
     with (
@@ -54,6 +58,8 @@ def archive(readings: int, rows: int, rounds: int, kind: str, seed: int, as_json
     outcome.facts["readings/s to S3"] = round(rate)
     outcome.facts["archive / Parquet alone, from memory"] = outcome.ratio(ARCHIVE, ENCODED)
     outcome.goals.append(Goal("archive / the same Parquet to disk", outcome.ratio(ARCHIVE, DISK), 0.5))
+    if chart:
+        draw_outcome(outcome, chart)
     print(outcome.as_json()) if as_json else outcome.show()
     raise SystemExit(0 if all(goal.passed for goal in outcome.goals) else 1)
 

@@ -53,7 +53,7 @@ def one(seeded: Any, bug: Any, whole: bool) -> tuple[Any, bool, str, float]:
             by = failed[0] if failed else output.splitlines()[-1]
         else:
             tests = [bug.test] if bug else sorted({each.test for each in seeded.bugs()})
-            code = max(seeded.run(copied, test.split())[0] for test in tests)
+            code = seeded.run_checks(copied, tests)
             by = ", ".join(tests) if bug else f"{len(tests)} checks"
     # 1 is a failed test; anything else says that the tests could not run.
     return bug, code == 1 if bug else code != 0, by, time.monotonic() - started

@@ -1,7 +1,6 @@
 """python -m tools bench ingest: ingest beside mosquitto_sub, stock paho and itself without its accounts."""
 
 import contextlib
-import importlib
 import json
 import statistics
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from .chart import chart_option, pyplot, save
 from .load import Load
 from .rig import Rig, Run, drain_command, ingest_command, prepare_for_drain, printed, rig, stored
 
@@ -44,7 +44,7 @@ class Goal:
 @click.option("--rounds", default=5, show_default=True, help="Rounds; the medians count.")
 @click.option("--only", metavar="NAME,...", help="Only these measurements (the names in the table).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the tables.")
-@click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write a chart of it to this PNG file.")
+@chart_option
 def ingest(readings: int, rounds: int, only: str | None, as_json: bool, chart: Path | None) -> None:
     """Measure ingest at a real mosquitto, and compare it in the same run.
 
@@ -57,6 +57,8 @@ def ingest(readings: int, rounds: int, only: str | None, as_json: bool, chart: P
     python -m tools bench ingest
     python -m tools bench ingest --readings 20000 --rounds 1 --only mosquitto_sub,sqlite
     """
+    if chart:
+        pyplot()  # before minutes of work: it may be missing
     contests = _chosen(only)
     found = _play(contests, readings, rounds, quiet=as_json)
     goals = [(goal, _ratios(goal, found)) for goal in GOALS if goal.name in found and goal.than in found]
@@ -250,25 +252,26 @@ def _verdict(met: bool) -> str:
 
 
 def _draw(found: dict[str, list[Run]], path: Path) -> None:
-    """Bars of the rates, with every round as a dot."""
-    try:
-        matplotlib: Any = importlib.import_module("matplotlib")
-        pyplot: Any = importlib.import_module("matplotlib.pyplot")
-    except ModuleNotFoundError:
-        raise click.ClickException("--chart needs matplotlib: pip install matplotlib") from None
-    matplotlib.use("Agg")
-
+    """Bars of the rates, every round as a dot, and each goal's ratio beside what it is of."""
+    plots = pyplot()
     about = {contest.name: contest.about for contest in CONTESTS}
     names = [name for name in found if name != "paced"]
-    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(names) + 1.2))
+    figure, axes = plots.subplots(figsize=(10, 0.45 * len(names) + 1.4))
+    ratios: dict[str, list[str]] = {}
+    for goal in GOALS:
+        if goal.name in names and goal.than in names:
+            told = f"{_ratios(goal, found):.2f} of {goal.than} (≥ {goal.least:g})"
+            ratios.setdefault(goal.name, []).append(told)
     for place, name in enumerate(reversed(names)):
         rates = [run.rate / 1000 for run in found[name]]
         ours = "sub" not in name and name != "stock"
         axes.barh(place, statistics.median(rates), color="#2b8a6e" if ours else "#9aa5b1", height=0.65)
         axes.plot(rates, [place] * len(rates), ".", color="#20303c", markersize=4)
+        axes.text(max(rates), place, "  " + ", ".join(ratios.get(name, [])), va="center", fontsize=7.5)
     axes.set_yticks(range(len(names)), [about[name] for name in reversed(names)])
-    axes.set_xlabel("thousand readings a second, durable; bar: median, dots: rounds")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    axes.set_xlabel("thousand readings/s, durable; bar: median, dots: rounds, dashed: mosquitto_sub; (the goal)")
+    if "mosquitto_sub" in found:
+        mark = statistics.median(run.rate / 1000 for run in found["mosquitto_sub"])
+        axes.axvline(mark, color="#20303c", linewidth=1, linestyle="--")
+    axes.margins(x=0.35)
+    save(figure, path)

@@ -59,7 +59,7 @@ class Outcome:
         for name, rounds in self.seconds.items():
             figures = (self.median(name), min(rounds), max(rounds))
             table.add_row(name, *(f"{figure / unit:,.2f}" for figure in figures))
-        console.print(table)
+        console.print(table if self.seconds else self.title)
         for name, fact in self.facts.items():
             console.print(f"{name}: {fact:,.2f}" if isinstance(fact, float) else f"{name}: {fact}")
         goals = Table("goal", "wanted", "reached", "")

@@ -12,12 +12,23 @@ import click
 if TYPE_CHECKING:
     from backend.database import Database
     from backend.objects import ObjectStore
+    from backend.settings import Settings
 
 
 @contextlib.contextmanager
 def local_s3(folder: Path) -> Iterator["ObjectStore"]:
     """SeaweedFS, as `make run` embeds it, with an empty bucket."""
     from backend.objects import ObjectStore
+
+    with s3_server(folder) as settings:
+        store = ObjectStore(settings)
+        store.create_bucket()
+        yield store
+
+
+@contextlib.contextmanager
+def s3_server(folder: Path) -> Iterator["Settings"]:
+    """SeaweedFS, and the settings that lead to it; its credentials are in the environment meanwhile."""
     from backend.settings import Settings
 
     world = importlib.import_module("tests.end_to_end.world")
@@ -27,9 +38,7 @@ def local_s3(folder: Path) -> Iterator["ObjectStore"]:
     # boto3 looks for its credentials in the environment and nowhere else that we could hand them.
     os.environ.update(AWS_ACCESS_KEY_ID=world.KEY, AWS_SECRET_ACCESS_KEY=world.SECRET)
     try:
-        store = ObjectStore(Settings(s3_endpoint=f"http://127.0.0.1:{server.port}", s3_bucket="bench-archive"))
-        store.create_bucket()
-        yield store
+        yield Settings(s3_endpoint=f"http://127.0.0.1:{server.port}", s3_bucket="bench-archive")
     finally:
         server.close()
         for name, value in before.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .chart import chart_option, draw_outcome, pyplot
 from .made_readings import MINUTE, START, Made, fill
 from .outcome import Goal, Outcome
 from .places import new_database
@@ -35,12 +36,15 @@ GOALS = {A_DAY: 5.0, NEWEST: 3.0, A_YEAR: 20.0}
 @click.option("--database", "kind", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the tables.")
-def queries(readings: int, devices: int, rounds: int, kind: str, seed: int, as_json: bool) -> None:
+@chart_option
+def queries(readings: int, devices: int, rounds: int, kind: str, seed: int, as_json: bool, chart: Path | None) -> None:
     """Ask what pages ask: a day as a chart, a year as a chart, the newest value of every device.
 
     Beside them, what plain SQL takes for the same: GROUP BY over the readings. A spike of one reading, hidden in the
     year, must be seen in its chart. Each question asks for another device, as strangers' pages would.
     """
+    if chart:
+        pyplot()  # before minutes of work: it may be missing
     made = Made(devices, readings // devices)
     outcome = Outcome(f"{made.readings:,} readings of {devices:,} devices in {kind}, and a year of one; seed {seed}")
     with (
@@ -52,6 +56,8 @@ def queries(readings: int, devices: int, rounds: int, kind: str, seed: int, as_j
     for name, limit in GOALS.items():
         outcome.goals.append(Goal(f"{name}, ms", outcome.median(name) * 1000, limit, at_most=True))
     outcome.goals.append(Goal("highest value in the year's chart: the spike", float(outcome.facts["peak"]), SPIKE))
+    if chart:
+        draw_outcome(outcome, chart, unit=0.001, unit_name="ms")
     print(outcome.as_json()) if as_json else outcome.show(unit=0.001, unit_name="ms")
     raise SystemExit(0 if all(goal.passed for goal in outcome.goals) else 1)
 

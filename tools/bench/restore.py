@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .chart import chart_option, draw_outcome, pyplot
 from .made_readings import Made, fill
 from .outcome import Goal, Outcome
 from .places import local_s3, new_database
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 RESTORE = "restore: S3 to SQL, with ledger, rollups, newest"
 PROOF = "proof: all read back from S3 and SQL, and compared"
-PLAIN = "the same rows from memory, plain load"
+PLAIN = {
+    "sqlite": "the same rows from memory, plain INSERT",
+    "postgresql": "the same rows from memory, plain COPY",
+}
 
 
 @click.command()
@@ -26,14 +30,20 @@ PLAIN = "the same rows from memory, plain load"
 @click.option("--database", "kind", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the tables.")
-def restore(readings: int, rounds: int, kind: str, seed: int, as_json: bool) -> None:
+@chart_option
+def restore(readings: int, rounds: int, kind: str, seed: int, as_json: bool, chart: Path | None) -> None:
     """Restore an archive into a new database and prove that both agree, beside a plain load of the same rows.
 
     The plain load is PostgreSQL's COPY, or SQLite's multi-row INSERT, into the same table with the same indexes,
     from memory, in one transaction. Digests of old and new database must be equal.
+
+    \b
+    python -m tools bench restore --database postgresql --chart restore.png
     """
     from backend.archive import Archive
 
+    if chart:
+        pyplot()  # before minutes of work: it may be missing
     made = Made(min(1000, readings), readings // min(1000, readings))
     outcome = Outcome(f"{made.readings:,} readings from S3 into {kind}, seed {seed}")
     with (
@@ -51,10 +61,12 @@ def restore(readings: int, rounds: int, kind: str, seed: int, as_json: bool) -> 
             with new_database(Path(name), kind, f"new{number}") as new:
                 equal += _restore(new, store, outcome) == wanted
             with new_database(Path(name), kind, f"plain{number}") as plain:
-                _load(old, plain, outcome)
+                _load(old, plain, outcome, PLAIN[kind])
     outcome.facts["readings/s"] = round(made.readings / outcome.median(RESTORE))
-    outcome.facts["restore / plain load"] = outcome.ratio(RESTORE, PLAIN)
+    outcome.facts["restore / plain load"] = outcome.ratio(RESTORE, PLAIN[kind])
     outcome.goals.append(Goal("rounds in which both digests are equal", equal, rounds))
+    if chart:
+        draw_outcome(outcome, chart)
     print(outcome.as_json()) if as_json else outcome.show()
     raise SystemExit(0 if all(goal.passed for goal in outcome.goals) else 1)
 
@@ -83,7 +95,7 @@ def _digest(database: "Database", store: "ObjectStore") -> int:
     return -1 if disagree else done.digest
 
 
-def _load(old: "Database", plain: "Database", outcome: Outcome) -> None:
+def _load(old: "Database", plain: "Database", outcome: Outcome, name: str) -> None:
     from sqlalchemy import select
 
     from backend.bulk import Bulk
@@ -99,4 +111,4 @@ def _load(old: "Database", plain: "Database", outcome: Outcome) -> None:
     started = time.perf_counter()
     with plain.write() as connection:
         Bulk(connection).insert_readings(rows)
-    outcome.add(PLAIN, time.perf_counter() - started)
+    outcome.add(name, time.perf_counter() - started)

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
@@ -20,7 +21,8 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("frozen_at", sa.BigInteger(), nullable=False),
         sa.Column("uploaded_at", sa.BigInteger(), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
+        # MySQL's BLOB ends at 64 KiB.
+        sa.Column("body", sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
     )

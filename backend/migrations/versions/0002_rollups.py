@@ -15,8 +15,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         _copy_readings()
     else:
-        for column in ("stream_id", "channel_id"):
-            op.drop_constraint(f"readings_{column}_fkey", "readings", type_="foreignkey")
+        # PostgreSQL and MySQL name them each in its own way.
+        for key in sa.inspect(op.get_bind()).get_foreign_keys("readings"):
+            op.drop_constraint(str(key["name"]), "readings", type_="foreignkey")
     op.create_table(
         "rollups",
         sa.Column("channel_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -37,12 +38,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     for width in WIDTHS:
-        # Times are positive, so integer division rounds down.
+        # Times are positive. Not t / width * width: MySQL divides integers to a fraction.
         op.execute(
             "INSERT INTO rollups (channel_id, width, start, first, last, low, high, total, count, faults)"  # noqa: S608
-            f" SELECT channel_id, {width}, t / {width} * {width}, min(t), max(t), min(value), max(value),"
+            f" SELECT channel_id, {width}, t - t % {width}, min(t), max(t), min(value), max(value),"
             " coalesce(sum(value), 0), count(value), count(fault)"
-            f" FROM readings GROUP BY channel_id, t / {width}"
+            f" FROM readings GROUP BY channel_id, t - t % {width}"
         )
 
 

@@ -4,7 +4,7 @@ import { setText } from "./dom.js";
 import { Live } from "./live.js";
 
 const byId = (id) => document.getElementById(id);
-const STATES = { connecting: "Connecting", live: "Live", lost: "Not live", database: "Not live" };
+const STATES = { connecting: "Connecting", live: "Live", polling: "Every 10 s", lost: "Not live", database: "Not live" };
 // Ages and silence change without a commit.
 const REDRAW = 15_000;
 
@@ -23,7 +23,7 @@ async function read() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("alerts");
     if (answer.ok && fresh) {
-      byId("alerts").replaceWith(fresh);
+      put(fresh);
       document.title = page.title;
     }
   } catch {
@@ -34,6 +34,24 @@ async function read() {
     again = false;
     read();
   }
+}
+
+/** What somebody has opened stays open, and the focus stays where it is. */
+function put(fresh) {
+  const before = byId("alerts");
+  const focused = before.contains(document.activeElement) ? document.activeElement : null;
+  // A list that somebody is choosing from is left alone until the next time.
+  if (focused?.tagName === "SELECT") return;
+  for (const part of before.querySelectorAll("details[open][id]")) {
+    const same = fresh.querySelector(`#${CSS.escape(part.id)}`);
+    if (same) same.open = true;
+  }
+  for (const chosen of before.querySelectorAll("select[id]")) {
+    const same = fresh.querySelector(`#${CSS.escape(chosen.id)}`);
+    if (same) same.value = chosen.value;
+  }
+  before.replaceWith(fresh);
+  if (focused?.id) byId(focused.id)?.focus();
 }
 
 live.addEventListener("change", read);

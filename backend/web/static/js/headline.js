@@ -1,6 +1,16 @@
-// The state of everything in one sentence. Pure.
+// What is wrong with each device, how badly, and the state of everything in one sentence. Pure.
 
-import { readings, span } from "./words.js";
+import { distance, fault, readings, span, unit } from "./words.js";
+
+const SEVERITY = { critical: 0, warning: 1, info: 2 };
+/** Ranks of cards, worst first. */
+const BROKEN = 3, SILENT = 4, OFFLINE = 5, UNACCOUNTED = 6, WAITING = 7, FINE = 8;
+/** So many troubles are told one by one; of more, the worst. */
+const NAMED = 2;
+
+export function nameOf(device) {
+  return device.label || device.name;
+}
 
 /** The newest reading of a device, or undefined. */
 export function newestOf(device) {
@@ -19,46 +29,68 @@ export function isStale(channel, now) {
   return now - channel.newest.t > channel.stale_after;
 }
 
-function names(devices) {
-  const shown = devices.slice(0, 3).map((device) => device.name);
-  const rest = devices.length - shown.length;
-  return rest ? `${shown.join(", ")} and ${rest} more` : shown.join(", ").replace(/, ([^,]*)$/, " and $1");
-}
-
 export function addsUp(ledger) {
   const parts = [ledger.archived, ledger.waiting_for_archive, ledger.waiting_on_device, ledger.lost];
   return parts.every((part) => part >= 0) && parts.reduce((sum, part) => sum + part, 0) === ledger.sampled;
 }
 
-function accounts(devices) {
-  if (!devices.every((device) => addsUp(device.ledger))) return "the ledger does not add up";
-  const lost = devices.reduce((sum, device) => sum + device.ledger.lost, 0);
-  return lost ? `every reading accounted for, ${readings(lost)} lost in named gaps` : "every reading accounted for";
+/** {rank, since, text}: how a device is; text continues a sentence that begins with its name, empty when it is fine. */
+export function condition(device, now, scale) {
+  const alert = [...device.alerts].sort((a, b) => SEVERITY[a.severity] - SEVERITY[b.severity] || a.start - b.start)[0];
+  if (alert) return { rank: SEVERITY[alert.severity], since: alert.start, text: complaint(device, alert, now, scale) };
+  const broken = device.channels.find((channel) => channel.newest.fault);
+  if (broken) return { rank: BROKEN, since: broken.newest.t, text: `has a sensor fault: ${lower(fault(broken.newest.fault))}` };
+  const silent = silence(device, now);
+  if (silent) return { rank: SILENT, since: now - silent, text: `has been silent for ${span(silent)}` };
+  if (device.status === "offline") return { rank: OFFLINE, since: device.status_at ?? now, text: "is offline" };
+  if (!addsUp(device.ledger)) return { rank: UNACCOUNTED, since: now, text: "has a ledger that does not add up" };
+  return { rank: newestOf(device) ? FINE : WAITING, since: 0, text: "" };
 }
 
-function troubles(devices, now) {
-  const silent = devices.filter((device) => silence(device, now));
-  const rest = devices.filter((device) => !silent.includes(device));
-  const offline = rest.filter((device) => device.status === "offline");
-  const faulty = rest.filter((device) => device.channels.some((channel) => channel.newest.fault));
-  const found = [];
-  if (silent.length === 1) found.push(`${silent[0].name} has been silent for ${span(silence(silent[0], now))}`);
-  if (silent.length > 1) found.push(`${names(silent)} are silent`);
-  if (offline.length) found.push(`${names(offline)} ${offline.length === 1 ? "is" : "are"} offline`);
-  if (faulty.length) found.push(`${names(faulty)} ${faulty.length === 1 ? "has" : "have"} a sensor fault`);
-  return found;
-}
+export const isTrouble = ({ rank }) => rank < WAITING;
 
-/** text: the sentence; rest: what it adds in a second, quieter one; mood: waiting, well or trouble. */
-export function headline(devices, now) {
-  const total = `${devices.length} ${devices.length === 1 ? "device" : "devices"}`;
-  if (!devices.some(newestOf)) {
+/** The page's first sentence. text; rest: what it adds in a second, quieter one; mood: waiting, well or trouble. */
+export function headline(devices, now, scale) {
+  const heard = devices.filter(newestOf);
+  if (!heard.length) {
+    const total = `${devices.length} ${devices.length === 1 ? "device" : "devices"}`;
     const text = devices.length ? `${total}, waiting for the first reading.` : "Waiting for the first reading.";
     return { text, rest: "", mood: "waiting" };
   }
-  const found = troubles(devices, now);
-  const account = accounts(devices);
-  const wrong = !devices.every((device) => addsUp(device.ledger));
-  if (!found.length) return { text: `${total}, all well; ${account}.`, rest: "", mood: wrong ? "trouble" : "well" };
-  return { text: `${found.join("; ")}.`, rest: `${account[0].toUpperCase()}${account.slice(1)}.`, mood: "trouble" };
+  const wrong = devices
+    .map((device) => ({ device, ...condition(device, now, scale) }))
+    .filter(isTrouble)
+    .sort((a, b) => a.rank - b.rank || a.since - b.since);
+  const rest = accounts(devices);
+  if (!wrong.length) {
+    const text = devices.length === 1 ? `${nameOf(devices[0])} is fine.` : `All ${devices.length} fine.`;
+    return { text, rest, mood: "well" };
+  }
+  const told = wrong.slice(0, wrong.length > NAMED ? 1 : NAMED).map(({ device, text }) => `${nameOf(device)} ${text}`);
+  if (wrong.length > NAMED) told.push(`${wrong.length - 1} more need a look`);
+  const fine = devices.length > 1 ? `${devices.length - wrong.length} of ${devices.length} fine; ` : "";
+  return { text: `${fine}${told.join("; ")}.`, rest, mood: "trouble" };
+}
+
+function complaint(device, alert, now, scale) {
+  const channel = device.channels.find(({ id }) => id === alert.channel);
+  const lasting = `for ${span(now - alert.start)}`;
+  if (alert.kind === "silent") return `has sent no value ${lasting}`;
+  if (alert.kind === "rise" || alert.kind === "fall") return `is ${alert.kind === "rise" ? "rising" : "falling"} too fast ${lasting}`;
+  if (!channel || !["high", "low"].includes(alert.kind)) return `needs a look (${alert.name}) ${lasting}`;
+  const shown = unit(channel.unit, scale);
+  const value = channel.newest.value ?? alert.peak;
+  const beyond = value === null ? 0 : alert.kind === "high" ? value - alert.limit : alert.limit - value;
+  if (beyond <= 0) return `was ${shown[alert.kind]} and is coming back`;
+  return `is ${distance(beyond, shown)} ${shown[alert.kind]} ${lasting}`;
+}
+
+function accounts(devices) {
+  if (!devices.every((device) => addsUp(device.ledger))) return "The ledger does not add up.";
+  const lost = devices.reduce((sum, device) => sum + device.ledger.lost, 0);
+  return lost ? `Every reading accounted for, ${readings(lost)} lost in named gaps.` : "Every reading accounted for.";
+}
+
+function lower(text) {
+  return text[0].toLowerCase() + text.slice(1);
 }

@@ -19,8 +19,9 @@ export class LedgerView {
   #devices = new Map();
   #list;
 
-  constructor(total, devices) {
-    this.#list = devices;
+  /** list: where each device's own account goes; without it only the sum is shown. */
+  constructor(total, list = null) {
+    this.#list = list;
     total.append(this.#total);
   }
 
@@ -33,6 +34,7 @@ export class LedgerView {
     this.#total.classList.toggle("wrong", !addsUp(sum));
     const streams = devices.flatMap(({ ledger }) => ledger.streams);
     part(this.#total, "gaps").replaceChildren(...gapItems(streams, GAPS_IN_TOTAL, ({ device }) => `${device}: `));
+    if (!this.#list) return;
     for (const device of devices) this.#updateDevice(device);
     devices.forEach(({ name }, place) => {
       const [wanted, there] = [this.#devices.get(name), this.#list.children[place]];

@@ -3,6 +3,9 @@
 // The server speaks at least every 15 s; twice that in silence means a connection that died without telling.
 const SILENCE = 35_000;
 const RETRY = 2_000;
+// A proxy may let no stream through at all: after so long without one the page asks instead, and says so.
+const PATIENCE = 20_000;
+const ASK_EVERY = 10_000;
 
 export class Live extends EventTarget {
   #commit;
@@ -10,6 +13,7 @@ export class Live extends EventTarget {
   #heard = 0;
   #retry = null;
   #state = "connecting";
+  #without = Date.now();
   /** Server's clock minus ours, in ms: ages must be right on a phone whose clock is wrong. */
   offset;
 
@@ -18,6 +22,7 @@ export class Live extends EventTarget {
     this.#commit = commit;
     this.offset = now - Date.now();
     setInterval(() => this.#watch(), 5_000);
+    setInterval(() => this.#ask(), ASK_EVERY);
     document.addEventListener("visibilitychange", () => document.hidden || this.#watch());
     addEventListener("online", () => this.open());
     // A page that waits in the back-forward cache must not hold a stream, and must catch up when shown again.
@@ -48,20 +53,39 @@ export class Live extends EventTarget {
       });
     hear("heartbeat", () => this.#state === "database" || this.#become("live"));
     hear("database", (data) => this.#become(data.available ? "live" : "database"));
-    hear("change", (data) => {
-      this.#commit = data.commit;
-      this.dispatchEvent(new CustomEvent("change", { detail: data }));
-    });
+    hear("change", (data) => this.#take(data));
     source.onerror = () => {
-      this.#become("lost");
+      if (this.#state !== "polling") this.#become("lost");
       // The browser reconnects by itself, unless the answer was an error: then it gives up.
       if (source.readyState === EventSource.CLOSED) this.#retry = setTimeout(() => this.open(), RETRY);
     };
   }
 
+  #take(data) {
+    this.#commit = data.commit;
+    this.dispatchEvent(new CustomEvent("change", { detail: data }));
+  }
+
+  /** Without a stream: the same state by a plain request. */
+  async #ask() {
+    if (["live", "database"].includes(this.#state)) this.#without = Date.now();
+    if (document.hidden || Date.now() - this.#without < PATIENCE) return;
+    try {
+      const answer = await fetch("/api/v1/devices");
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      const data = await answer.json();
+      // The stream may have come back meanwhile: then it knows better.
+      if (this.#state === "live") return;
+      this.#become("polling");
+      this.#take(data);
+    } catch {
+      if (this.#state !== "live") this.#become("lost");
+    }
+  }
+
   #watch() {
     if (Date.now() - this.#heard > SILENCE) {
-      this.#become("lost");
+      if (this.#state !== "polling") this.#become("lost");
       this.open();
     }
   }

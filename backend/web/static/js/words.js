@@ -1,12 +1,14 @@
 // Numbers, units, ages and causes in words. Pure.
 
+const same = (value) => value;
 const UNITS = {
-  Cel: { sign: "°C", quantity: "Temperature", decimals: 2, least: 1 },
-  "%RH": { sign: "% RH", quantity: "Humidity", decimals: 1, least: 2 },
-  Pa: { sign: "Pa", quantity: "Pressure", decimals: 0, least: 100 },
+  Cel: { sign: "°C", quantity: "Temperature", decimals: 2, least: 1, high: "too warm", low: "too cold" },
+  "%RH": { sign: "% RH", quantity: "Humidity", decimals: 1, least: 2, high: "too damp", low: "too dry" },
+  Pa: { sign: "hPa", quantity: "Pressure", decimals: 1, least: 100, factor: 0.01 },
   V: { sign: "V", quantity: "Voltage", decimals: 3, least: 0.1 },
   dBm: { sign: "dBm", quantity: "Signal", decimals: 0, least: 10 },
 };
+const FAHRENHEIT = { ...UNITS.Cel, sign: "°F", decimals: 1, factor: 1.8, zero: 32 };
 
 const FAULTS = {
   absent: "The sensor does not answer",
@@ -28,8 +30,19 @@ const CAUSES = {
 const MINUS = "\u2212";
 const THIN_SPACE = "\u202f";
 
-export function unit(name) {
-  return Object.hasOwn(UNITS, name) ? UNITS[name] : { sign: name, quantity: "Reading", decimals: 2, least: 1 };
+/**
+ * How a SenML unit is shown; scale: "C" or "F", for temperatures. `of` makes of a value what is shown, `back` the
+ * reverse; `least` is the smallest span, in what is shown, that a chart fills its height with.
+ */
+export function unit(name, scale = "C") {
+  const plain = Object.hasOwn(UNITS, name) ? UNITS[name] : { sign: name, quantity: "Reading", decimals: 2, least: 1 };
+  const { factor = 1, zero = 0, ...shown } = name === "Cel" && scale === "F" ? FAHRENHEIT : plain;
+  const identity = factor === 1 && zero === 0;
+  return {
+    high: "too high", low: "too low", ...shown, name, factor, least: shown.least * factor,
+    of: identity ? same : (value) => (value === null ? null : value * factor + zero),
+    back: identity ? same : (value) => (value - zero) / factor,
+  };
 }
 
 export function fixed(value, decimals) {
@@ -40,12 +53,18 @@ export function fixed(value, decimals) {
   return value < 0 && /[1-9]/.test(text) ? MINUS + text : text;
 }
 
-export function number(value, unitName) {
-  return fixed(value, unit(unitName).decimals);
+export function number(value, shown) {
+  return fixed(shown.of(value), shown.decimals);
 }
 
-export function quantity(value, unitName) {
-  return `${number(value, unitName)}\u00a0${unit(unitName).sign}`;
+export function quantity(value, shown) {
+  return `${number(value, shown)}\u00a0${shown.sign}`;
+}
+
+/** How far apart two values are: "3.1°", "12\u00a0% RH". */
+export function distance(difference, shown) {
+  const text = fixed(Math.abs(difference * shown.factor), Math.min(1, shown.decimals));
+  return shown.sign.startsWith("°") ? `${text}°` : `${text}\u00a0${shown.sign}`;
 }
 
 export function count(value) {
@@ -54,6 +73,10 @@ export function count(value) {
 
 export function readings(value) {
   return `${count(value)} ${value === 1 ? "reading" : "readings"}`;
+}
+
+export function dBm(value) {
+  return `${fixed(value, 0)}\u00a0dBm`;
 }
 
 export function fault(name) {
@@ -77,12 +100,19 @@ export function age(milliseconds) {
   return milliseconds < 1000 ? "just now" : `${span(milliseconds)} ago`;
 }
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const SECONDS = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-});
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const formats = new Map();
 
-export const clock = (t) => CLOCK.format(t);
-export const clockSeconds = (t) => SECONDS.format(t);
-export const moment = (t) => DAY.format(t);
+function format(zone, options) {
+  const key = zone + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, { timeZone: zone, hourCycle: "h23", ...options }));
+  return formats.get(key);
+}
+
+export const clock = (t, zone) => format(zone, { hour: "2-digit", minute: "2-digit" }).format(t);
+export const day = (t, zone) => format(zone, { day: "numeric", month: "short" }).format(t);
+export const month = (t, zone) => format(zone, { month: "short", year: "numeric" }).format(t);
+export const moment = (t, zone) => format(zone, { dateStyle: "medium", timeStyle: "medium" }).format(t);
+/** As short as it may be where the whole range is `range` ms long. */
+export function short(t, zone, range) {
+  return range <= 2 * 86_400_000 ? clock(t, zone) : `${day(t, zone)}, ${clock(t, zone)}`;
+}

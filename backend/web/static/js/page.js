@@ -1,0 +1,5 @@
+// Every page: unit and time zone go along with its links, and its controls work.
+
+import { bindControls } from "./view.js";
+
+bindControls();
