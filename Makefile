@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 ARGS ?=
 # Tests at once. Most of them wait for outages to end, so there are more than cores.
-WORKERS ?= 3
+WORKERS ?= 4
 
 .PHONY: help run test nightly check clean
 

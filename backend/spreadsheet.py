@@ -1,7 +1,7 @@
 """Texts that stay texts in a spreadsheet: a cell that begins like a formula would be one (CWE-1236). Pure."""
 
-# The last four are full-width forms of the first, which some programs take for them.
-BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Full-width forms of the first four come last: some programs take them for those.
+BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def inert(text: str) -> str:

@@ -88,7 +88,7 @@ class Browser:
         return self.run("document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
     def shown(self, selector: str) -> bool:
-        return self.run("Boolean(document.querySelector(arguments[0])?.offsetParent)", selector)
+        return self.run("Boolean(document.querySelector(arguments[0])?.checkVisibility())", selector)
 
     def keys(self, selector: str, *keys: str) -> None:
         self.driver.find_element("css selector", selector).send_keys(*keys)

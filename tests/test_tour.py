@@ -13,6 +13,7 @@ import pytest
 from backend.deploy.costs import FLEETS, bill
 from backend.run import object_store, umqtt
 from tests.backend.run_helpers import ROOT, Run, free_block
+from tests.servers import wait_for
 
 TOUR, FLEET = ROOT / "backend" / "TOUR.md", ROOT / "backend" / "deploy" / "FLEET.md"
 TERMS = (
@@ -69,12 +70,19 @@ def stack(tmp_path):
     try:
         run.wait_for_line("Thermograph is up", 120)
         run.find_children()
+        # The bucket is made with the archive's first object: what the tour shows of S3 is there from then on.
+        wait_for(lambda: "thermograph" in _buckets(run), "bucket", 180)
         yield run
         run.send(signal.SIGINT)
         assert run.wait() == 0
     finally:
         run.close()
         assert run.left_over() == []
+
+
+def _buckets(run):
+    command = [sys.executable, "-m", "tools", "buckets", "--state-dir", str(run.state)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the commands are a shell's")

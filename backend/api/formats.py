@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
+from ..spreadsheet import inert
 from .shapes import Json
 
-# What a spreadsheet takes for a formula when a text begins with it.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 FAHRENHEIT = "degF"
 COLUMNS = (
     "utc", "local", "device", "label", "sensor", "unit", "value", "measured", "fault", "tq", "stream", "seq",
@@ -80,11 +79,6 @@ def senml(lines: Iterable[Line]) -> Iterator[bytes]:
         yield (before + json.dumps(record, separators=(",", ":"))).encode()
         before = ",\n"
     yield b"[]\n" if before == "[" else b"]\n"
-
-
-def inert(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: an apostrophe makes it one that is shown as it is."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _row(line: Line, zone: tzinfo) -> list[object]:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
-from ..bus import secure
+from ..bus import outgoing_client
 from ..settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,22 +29,12 @@ class Publisher:
         self.connection = 0  # number of the connection; another one: what was sent may be lost
         self._address = settings.broker_address
         self._on_ack = on_ack
-        websockets = settings.broker_scheme in ("ws", "wss")
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id, transport="websockets" if websockets else "tcp"
-        )
-        secure(self._client, settings)
-        if settings.broker_user:
-            self._client.username_pw_set(settings.broker_user, str(settings.broker_password))
+        self._client = outgoing_client(settings, client_id)
         self._client.max_inflight_messages_set(IN_FLIGHT)
         self._client.max_queued_messages_set(QUEUED)
-        self._client.reconnect_delay_set(1, 10)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
-        # Without it paho would write to the socket in the thread that publishes, and in its own at the same time: of
-        # two messages that the socket takes in pieces, the pieces would be mixed.
-        self._client.on_socket_register_write = lambda *_: None
         self._thread = threading.Thread(target=self._loop, name="publisher", daemon=True)
 
     def start(self) -> None:

@@ -10,9 +10,8 @@ import time
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
-from ..bus import secure
+from ..bus import outgoing_client
 from ..errors import DeliveryFailed, SettingsError
 from ..settings import Settings
 from .notice import Notice
@@ -73,15 +72,7 @@ def home_assistant(prefix: str, notice: Notice) -> list[Message]:
 
 def send(settings: Settings, messages: list[Message]) -> None:
     """Publish them in this order, each acknowledged by the broker. Raises DeliveryFailed."""
-    websockets = settings.broker_scheme in ("ws", "wss")
-    client = mqtt.Client(
-        CallbackAPIVersion.VERSION2,
-        f"thermograph-notice-{secrets.token_hex(6)}",
-        transport="websockets" if websockets else "tcp",
-    )
-    secure(client, settings)
-    if settings.broker_user:
-        client.username_pw_set(settings.broker_user, str(settings.broker_password))
+    client = outgoing_client(settings, f"thermograph-notice-{secrets.token_hex(6)}")
     refused: list[Any] = []
 
     def on_connect(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:

@@ -22,6 +22,7 @@ from backend.errors import NotFound, SettingsError
 from backend.models import Reading
 from backend.notify import mail
 from backend.settings import Settings
+from tests import signed_in
 from tests.backend import alerts_oracle
 from tests.backend.test_alerts_episodes import MINUTE, S, random_history, random_rule
 from tests.backend.test_notify import inbox  # noqa: F401 - a fixture
@@ -261,7 +262,7 @@ def test_page_and_api_show_what_is_wrong(database, rows, channel):
     rows.readings(channel, minutes(5, 9, 9.5, 9))
     Engine(database).round(BASE + 4 * MINUTE)
     app = create_app(Settings(), database)
-    client = app.test_client()
+    client = signed_in.admin(app)
     page = client.get("/alerts").text
     assert hostile not in page and "&lt;script&gt;alert(1)&lt;/script&gt; is wrong" in page
     (episode,) = client.get("/api/v1/episodes?state=open").get_json()["episodes"]

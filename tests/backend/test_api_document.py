@@ -1,6 +1,6 @@
 """schemathesis over the whole OpenAPI document: what is described is what is answered, and nothing ends in a 5xx.
 
-Cases are cheap, so there are many: API_CASES=10000 makes as many of them (make test: 1,500).
+Cases are cheap, so there are many: API_CASES=10000 makes as many of them (make test: 400).
 """
 
 import json
@@ -25,7 +25,7 @@ from backend.settings import Settings
 from tests import signed_in
 from tests.rows import Rows
 
-CASES = int(os.environ.get("API_CASES", "1500"))
+CASES = int(os.environ.get("API_CASES", "400"))
 DEVICE, STREAM = "fridge-1", "9f3a1c02"
 # A stream of events has no end: test_web_serve.py reads it. It is in the document all the same.
 ENDLESS = "/api/v1/events"
@@ -111,7 +111,9 @@ def try_operation(operation, mode, headers, cases):
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
 def test_every_operation_is_as_it_is_described(schema, key, credentials, mode):
     operations = [one.ok() for one in schema.get_all_operations()]
-    headers = {"Authorization": f"Bearer {key}"} if credentials == "with a key" else {}
+    # Flask's client does not unpack what comes compressed.
+    headers = {"Accept-Encoding": "identity"}
+    headers |= {"Authorization": f"Bearer {key}"} if credentials == "with a key" else {}
     made, failures = 0, []
     for operation in operations:
         try:

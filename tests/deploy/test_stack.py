@@ -210,8 +210,8 @@ def test_the_store_says_in_a_sentence_what_the_host_may_not(stack, monkeypatch):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_compactor_has_all_of_its_prefix_and_nothing_else(stack, rows, channel, database, monkeypatch):
-    """The host takes its role on, as thermograph@compact does; then a day is joined under it."""
-    rows.readings(channel, [(1_763_812_345_000 + i, 21.5) for i in range(100)])
+    """The host takes its role on, as thermograph@compact does; then a day is joined under it: one of this test's own."""
+    rows.readings(channel, [(1_764_550_800_000 + i, 21.5) for i in range(100)])
     archiver = Archive(database, ObjectStore(stack.settings()), rows=10, age=1)
     while archiver.freeze():
         archiver.upload()
@@ -240,9 +240,9 @@ def test_the_compactor_has_all_of_its_prefix_and_nothing_else(stack, rows, chann
         }
         assert {name: answer(action) for name, action in refused.items()} == dict.fromkeys(refused, "AccessDenied")
         store = ObjectStore(stack.settings())
-        report = Compaction(store, None, 0).run("2025-11-22")
+        report = Compaction(store, None, 0).run("2025-12-01")
         assert (report.joined, report.troubles) == (1, [])
-        assert report.removed > 1 and len(list(store.list("day=2025-11-22/"))) == 1
+        assert report.removed > 1 and len(list(store.list("day=2025-12-01/"))) == 1
 
     compact()
 

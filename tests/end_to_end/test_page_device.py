@@ -131,7 +131,7 @@ def test_the_chart_is_read_with_the_keyboard_and_has_a_table(page):
     page.keys("#chart", "\ue00c")  # escape
     assert " to " in page.text("#readout")
     page.run("document.getElementById('table').open = true")
-    wait_for(lambda: page.run("document.querySelectorAll('#rows tr').length") > 20, "the table", 5)
+    wait_for(lambda: page.run("document.querySelectorAll('#rows tr').length") > 20, "the table")
     counted = page.run("[...document.querySelectorAll('#rows tr')].map(row => Number(row.cells[4].innerText))")
     assert sum(counted) == int(figure(page, "Readings"))
 
@@ -139,11 +139,11 @@ def test_the_chart_is_read_with_the_keyboard_and_has_a_table(page):
 def test_a_limit_is_moved_with_the_keyboard_and_changed_after_a_question(page, world):
     open_device(page)
     handle = ".limit[aria-label*='too warm']"
-    wait_for(lambda: page.shown(handle), "the limit's handle", 10)
+    wait_for(lambda: page.shown(handle), "the limit's handle")
     page.keys(handle, "\ue013")  # arrow up: half a degree
     assert page.text(handle) == "8.50\u00a0°C"
     page.keys(handle, "\ue007")  # enter
-    wait_for(lambda: page.shown("#confirm"), "the question", 5)
+    wait_for(lambda: page.shown("#confirm"), "the question")
     assert "above 8.50\u00a0°C instead of above 8.00\u00a0°C" in page.text("#confirm-text")
     page.click("#confirm-yes")
     database, _ = world
@@ -152,9 +152,9 @@ def test_a_limit_is_moved_with_the_keyboard_and_changed_after_a_question(page, w
         with database.read() as connection:
             return [entry.rule.limit for entry in rules.rules(connection) if entry.name == "Vaccine fridge: too warm"]
 
-    wait_for(lambda: limits() == [8.5] or page.text("#confirm-told"), "the change", 10)
+    wait_for(lambda: limits() == [8.5] or page.text("#confirm-told"), "the change")
     assert limits() == [8.5], page.text("#confirm-told")
-    wait_for(lambda: page.text(handle) == "8.50\u00a0°C" and not page.shown("#confirm"), "the new limit", 10)
+    wait_for(lambda: page.text(handle) == "8.50\u00a0°C" and not page.shown("#confirm"), "the new limit")
 
 
 def test_readings_appear_once_and_stale_ones_are_grey(page, world):
@@ -167,7 +167,7 @@ def test_readings_appear_once_and_stale_ones_are_grey(page, world):
     page.open("/devices/live-1?range=1h")
     counted = "[...document.querySelectorAll('#rows tr')].reduce((sum, row) => sum + Number(row.cells[4].innerText), 0)"
     page.run("document.getElementById('table').open = true")
-    wait_for(lambda: page.run(counted) == 25, "all points", 10)
+    wait_for(lambda: page.run(counted) == 25, "all points")
     for i in range(4):
         rows.readings(channel, [(now(), 5.0 + i)])
         time.sleep(0.3)
@@ -184,10 +184,10 @@ def test_tabs_hold_alerts_settings_health_and_ledger(page):
         assert words in page.text(f"#panel-{tab}") and f"tab={tab}" in page.driver.current_url
         assert not page.shown("#panel-data")
     page.click("#tab-settings")
-    wait_for(lambda: page.text("#revision") == "running r3.", "the running settings", 10)
+    wait_for(lambda: page.text("#revision") == "running r3.", "the running settings")
     page.run("document.querySelector('#settings-form [name=interval]').value = '30'")
     page.click("#settings-form button")
-    wait_for(lambda: page.text("#revision").startswith("Wanted r"), "the wanted settings", 10)
+    wait_for(lambda: page.text("#revision").startswith("Wanted r"), "the wanted settings")
     assert page.text("#revision").endswith("/ running r3.")
 
 
@@ -195,9 +195,9 @@ def test_a_name_for_people_is_saved(page, world):
     page.open("/devices/rack-2?tab=settings")
     page.run("document.querySelector('#words-form [name=label]').value = '<b>Rack</b> two'")
     page.click("#words-form button")
-    wait_for(lambda: page.text("#words-form [data-told]"), "the answer", 10)
+    wait_for(lambda: page.text("#words-form [data-told]"), "the answer")
     assert page.text("#words-form [data-told]") == "Saved."
-    wait_for(lambda: page.text("#name") == "<b>Rack</b> two", "the name", 10)
+    wait_for(lambda: page.text("#name") == "<b>Rack</b> two", "the name")
 
 
 def test_walls_of_time_zones(page):
