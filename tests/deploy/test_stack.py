@@ -210,7 +210,7 @@ def test_the_store_says_in_a_sentence_what_the_host_may_not(stack, monkeypatch):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_compactor_has_all_of_its_prefix_and_nothing_else(stack, rows, channel, database, monkeypatch):
-    """The host takes its role on, as thermograph@compact does; then a day is joined under it: one of this test's own."""
+    """The host takes its role on, as thermograph@compact does; then a day is joined under it, this test's own."""
     rows.readings(channel, [(1_764_550_800_000 + i, 21.5) for i in range(100)])
     archiver = Archive(database, ObjectStore(stack.settings()), rows=10, age=1)
     while archiver.freeze():
