@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 AnyRow = Row[*tuple[Any, ...]]
 PAGE = 4096
+KEPT_CONNECTIONS = 12
 # Pages of SQLite's write-ahead log: 16 MB, where there is room for 256.
 SMALLEST_WAL, LARGEST_WAL = 8, 4000
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -193,7 +194,8 @@ def _engine(url: URL) -> Engine:
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    # To open a connection costs as much as ten requests' questions: those of a busy web process are kept.
+    engine = create_engine(url, pool_size=KEPT_CONNECTIONS, max_overflow=KEPT_CONNECTIONS)
     event.listen(engine, "connect", lambda connection, _record: _configure_sqlite(connection, url.database or ""))
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from backend.deploy.costs import FLEETS, bill
-from backend.run import object_store, umqtt
-from tests.backend.run_helpers import ROOT, Run, free_block
+from backend.run import umqtt
+from tests.backend.run_helpers import ROOT, Run, three_places
 from tests.servers import wait_for
 
 TOUR, FLEET = ROOT / "backend" / "TOUR.md", ROOT / "backend" / "deploy" / "FLEET.md"
@@ -63,7 +63,7 @@ def test_every_link_and_every_file_that_a_command_names_is_there(path):
 @pytest.fixture
 def stack(tmp_path):
     """What `make run` starts, on ports and in a folder of this test's own."""
-    ports = free_block(), free_block(), free_block(len(object_store.PORT_FLAGS))
+    ports = three_places()
     device = [] if umqtt.find(os.environ) else ["--no-device"]
     run = Run(tmp_path / "state", *ports, *device)
     run.port, run.state = ports[0], tmp_path / "state"

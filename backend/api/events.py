@@ -24,7 +24,7 @@ RECONNECT_AFTER = 1_000
 KNOWS_NOTHING = -1
 
 
-LOOK_EVERY = 15.0
+LOOK_EVERY = 60.0
 
 
 class Sight(NamedTuple):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from backend.run import object_store
 from tests.servers import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,12 @@ def free_block(width=1):
         first = random.randrange(11_000, 30_000)
         if all(_is_free(first + offset) for offset in range(width)):
             return first
+
+
+def three_places():
+    """Ports for web page, broker and S3 server, which needs a row of its own; none of them twice."""
+    first = free_block(2 + len(object_store.PORT_FLAGS))
+    return first, first + 1, first + 2
 
 
 def _is_free(port):

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.run import object_store, umqtt
+from backend.run import umqtt
 from backend.run.layout import Layout
-from tests.backend.run_helpers import Run, free_block
+from tests.backend.run_helpers import Run, three_places
 from tests.servers import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -28,7 +28,7 @@ def run(tmp_path):
     runs = []
 
     def run(*options, folder="state", ports=None):
-        ports = ports or (free_block(), free_block(), free_block(len(object_store.PORT_FLAGS)))
+        ports = ports or three_places()
         runs.append(Run(tmp_path / folder, *ports, *options))
         runs[-1].ports = ports
         return runs[-1]

@@ -7,10 +7,9 @@ import pytest
 
 from backend.database import Database
 from backend.devices import Registry
-from backend.run import micropython, object_store
+from backend.run import micropython
 from backend.run.environment import load
-from tests.backend.run_helpers import Run, free_block
-from tests.ports import free_port
+from tests.backend.run_helpers import Run, three_places
 from tests.tools.fake_board import powered
 from tests.tools.flash_bench import QUICK, WIFI_PASSWORD, Desk
 
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def run(tmp_path):
-    ports = free_port(), free_port(), free_block(len(object_store.PORT_FLAGS))
+    ports = three_places()
     run = Run(tmp_path / "state", *ports, "--no-device")
     try:
         run.wait_for_line("http://")

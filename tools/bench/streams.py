@@ -181,8 +181,9 @@ async def _listen(server: Server, key: str, rows: Commits, heard: Heard, number:
             told = json.loads(line[6:])
             if "commit" in told:
                 heard.seen[number] = told["commit"]
-                if told["commit"] in rows.at:
-                    heard.delays.append(time.monotonic() - rows.at[told["commit"]])
+                # A reading comes at once, the number of its commit when all devices have been looked at.
+                newest = [channel["newest"]["commit"] for device in told["devices"] for channel in device["channels"]]
+                heard.delays += [time.monotonic() - rows.at[each] for each in newest if each in rows.at]
 
 
 async def _ask(server: Server, key: str, heard: Heard, path: str) -> None:
