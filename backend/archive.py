@@ -143,7 +143,7 @@ class Archive:
                     break
         if time.monotonic() - self._dropped >= DROP_EVERY:
             self._dropped = time.monotonic()
-            self._end.drop(now())
+            self.drop()
             partitions.keep(self._database, now())
 
     def _check_size(self, key: str, wanted: int) -> None:

@@ -81,11 +81,6 @@ def cover(app: Flask, prefix: str, role: Role, scope: str | None = None) -> None
             _declared(app)[rule.endpoint] = Need(role, scope)
 
 
-def cover_open(app: Flask, endpoint: str) -> None:
-    """Declare an endpoint of a library as open to all."""
-    _declared(app)[endpoint] = Need(None, None)
-
-
 def check(app: Flask) -> dict[str, Need]:
     """Each endpoint with what it needs. Raises RuntimeError, naming them, if there are any that do not say."""
     declared = {**_declared(app)}

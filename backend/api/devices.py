@@ -16,7 +16,6 @@ from . import answers, newest, paging, schemas, shapes
 from .contract import JSON, contract
 from .shapes import Json
 
-EDITABLE = ("label", "place", "note")
 MERGE = (JSON, "application/merge-patch+json")
 
 
