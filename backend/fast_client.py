@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 
 Delivery = list[tuple[bytes, bytes, int]]
 READ = 256 * 1024
+# A TLS record has no more (RFC 8446, section 5.1), and Python makes room for all that is asked for, a record each time.
+RECORD = 16 * 1024
+# A read costs as much as a dozen messages: after one of less than SMALL, the next waits until GATHER has passed.
+SMALL, GATHER = 16 * 1024, 0.004
 PUBACK = 0x40
 PUBACK_HEADER = 0x4002
 HOLD = 0.02
@@ -95,6 +99,7 @@ class FastClient(StockClient):
         super().__init__(client_id, protocol, transport)
         self._rest = b""
         self._read_from: Any = None
+        self._gather_until = 0.0
 
     def ack_many(self, packet_ids: Iterable[int]) -> None:
         ids = list(packet_ids)
@@ -113,12 +118,16 @@ class FastClient(StockClient):
             self._packet_queue(PUBACK, packets, 0, 1)
 
     def _read_packets(self) -> MQTTErrorCode:
+        wait = self._gather_until - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
         try:
             data, lost = self._receive()
         except BlockingIOError:
             return MQTTErrorCode.MQTT_ERR_AGAIN
         except OSError:
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        self._gather_until = time.monotonic() + GATHER if len(data) < SMALL else 0.0
         if self._read_from is not self._sock:
             # What a former connection left unfinished is no beginning of this one's packets.
             self._read_from, self._rest = self._sock, b""
@@ -129,14 +138,17 @@ class FastClient(StockClient):
 
     def _receive(self) -> tuple[bytes, bool]:
         """What has arrived, and whether the connection ended after it."""
-        data = self._sock_recv(READ)
-        if not data or not (self._ssl or self._transport == "websockets"):
+        if not (self._ssl or self._transport == "websockets"):
+            data = self._sock_recv(READ)
             return data, not data
         # One call returns one TLS record or WebSocket frame: there may be many more.
-        parts, size = [data], len(data)
+        parts = [data := self._sock_recv(RECORD)]
+        size = len(data)
+        if not data:
+            return data, True
         try:
             while size < READ:
-                part = self._sock_recv(READ)
+                part = self._sock_recv(RECORD)
                 if not part:
                     return b"".join(parts), True
                 parts.append(part)

@@ -1,11 +1,11 @@
 """What tests share: PostgreSQL, and a migrated database on it and on SQLite."""
 
-import uuid
 from pathlib import Path
 
 import pytest
 
 from backend.database import Database
+from tests.databases import Databases
 from tests.rows import Rows
 from tests.servers import MariaDB, Postgres, Redis, program
 
@@ -52,27 +52,36 @@ def pytest_collection_modifyitems(items):
 
 def pytest_generate_tests(metafunc):
     """MariaDB takes part where the marker `every_database` says so: what stores readings, not what shows them."""
-    chosen = any("database_url" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
-    if "database_url" in metafunc.fixturenames and not chosen:
-        kinds = ["sqlite", "postgresql"]
-        if metafunc.definition.get_closest_marker("every_database"):
-            kinds.append("mariadb")
-        metafunc.parametrize("database_url", kinds, indirect=True)
+    if "database_kind" not in metafunc.fixturenames:
+        return
+    kinds = ["sqlite"]
+    if not metafunc.definition.get_closest_marker("sqlite_only"):
+        kinds.append("postgresql")
+    if metafunc.definition.get_closest_marker("every_database"):
+        kinds.append("mariadb")
+    metafunc.parametrize("database_kind", kinds)
+
+
+@pytest.fixture(scope="session")
+def databases(request, tmp_path_factory):
+    fixtures = {"postgresql": "postgres", "mariadb": "mariadb"}
+    return Databases(tmp_path_factory.mktemp("databases"), lambda kind: request.getfixturevalue(fixtures[kind]))
 
 
 @pytest.fixture
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/thermograph.db"
-    if request.param == "mariadb":
-        return request.getfixturevalue("mariadb").new_database(f"test_{uuid.uuid4().hex}")
-    return request.getfixturevalue("postgres").new_database(f"test_{uuid.uuid4().hex}")
+def empty_database_url(databases, database_kind, tmp_path):
+    return databases.empty(database_kind, tmp_path)
+
+
+@pytest.fixture
+def database_url(databases, database_kind, tmp_path):
+    """Of one that has all tables and no rows."""
+    return databases.migrated(database_kind, tmp_path)
 
 
 @pytest.fixture
 def database(database_url):
     database = Database(database_url)
-    database.migrate()
     yield database
     database.close()
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from ..errors import SettingsError
+from ..errors import InputRefused, SettingsError
+from ..time_zone import time_zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -22,9 +22,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         try:
-            ZoneInfo(self.zone)
-        except (KeyError, ValueError, OSError):
-            raise SettingsError(f"There is no time zone {self.zone!r}.", "Name one like Europe/Berlin.") from None
+            time_zone(self.zone)
+        except InputRefused as error:
+            raise SettingsError(*error.args) from None
         if not self.days or not set(self.days) <= set(range(7)):
             raise SettingsError("A schedule needs at least one day of the week.", f"Days are {', '.join(DAYS)}.")
         if not (0 <= self.start < 1440 and 0 <= self.end <= 1440):
@@ -32,7 +32,7 @@ class Schedule:
 
     def spans(self, since: int, until: int) -> Iterator[tuple[int, int]]:
         """The spans in force between two Unix times in ms, in order, disjoint, cut at both ends."""
-        zone = ZoneInfo(self.zone)
+        zone = time_zone(self.zone)
         day = datetime.fromtimestamp(since / 1000, zone).date() - timedelta(days=1)
         last = datetime.fromtimestamp(until / 1000, zone).date()
         reached = since
@@ -81,6 +81,6 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
-def _unix_ms(day: date, minute: int, zone: ZoneInfo) -> int:
+def _unix_ms(day: date, minute: int, zone: tzinfo) -> int:
     local = datetime.combine(day, time(minute // 60, minute % 60), zone)
     return int(local.astimezone(UTC).timestamp() * 1000)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..temperature import Scale, degrees_fahrenheit, fahrenheit
 from .episodes import Episode
 from .rule import Rule
 
@@ -32,8 +33,20 @@ class Subject:
     unit: str
 
 
-def amount(value: float, unit: str) -> str:
-    return f"{value:.10g} {UNITS.get(unit, unit)}".rstrip()
+def sign(unit: str, scale: Scale = "C") -> str:
+    """How people write the unit. scale: of temperatures."""
+    return "°F" if unit == "Cel" and scale == "F" else UNITS.get(unit, unit)
+
+
+def amount(value: float, unit: str, scale: Scale = "C") -> str:
+    shown = fahrenheit(value) if unit == "Cel" and scale == "F" else value
+    return f"{shown:.10g} {sign(unit, scale)}".rstrip()
+
+
+def difference(value: float, unit: str, scale: Scale = "C") -> str:
+    """Of two values."""
+    shown = degrees_fahrenheit(value) if unit == "Cel" and scale == "F" else value
+    return f"{shown:.10g} {sign(unit, scale)}".rstrip()
 
 
 def lasting(ms: float) -> str:
@@ -51,15 +64,15 @@ def moment(t: int) -> str:
     return datetime.fromtimestamp(t / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def rule_sentence(rule: Rule, unit: str) -> str:
+def rule_sentence(rule: Rule, unit: str, scale: Scale = "C") -> str:
     """What the rule says: "above 8 °C for 10 min"."""
     if rule.kind == "silent":
         text = f"no value for {lasting(rule.limit)}"
     elif rule.kind in ("rise", "fall"):
         way = "rises" if rule.kind == "rise" else "falls"
-        text = f"{way} by more than {amount(rule.limit, unit)} within {lasting(rule.window)}"
+        text = f"{way} by more than {difference(rule.limit, unit, scale)} within {lasting(rule.window)}"
     else:
-        text = f"{'above' if rule.kind == 'high' else 'below'} {amount(rule.limit, unit)}"
+        text = f"{'above' if rule.kind == 'high' else 'below'} {amount(rule.limit, unit, scale)}"
     if rule.is_cumulative:
         return f"{text} for {lasting(rule.duration)} in all within {lasting(rule.window)}"
     return f"{text} for {lasting(rule.duration)}" if rule.duration else text

@@ -6,11 +6,11 @@ import warnings
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from ..accounts import access
-from . import answers, contract, schemas
+from . import answers, contract, reference, schemas
 from .contract import JSON, Contract
 
 TITLE, VERSION = "Thermograph", "1.0.0"
@@ -20,7 +20,6 @@ Times and durations are milliseconds, times Unix UTC. Errors are RFC 9457 proble
 Send the `ETag` you were given as `If-None-Match` to learn cheaply that nothing changed, as `If-Match` to change only
 what you have seen. With an `Idempotency-Key` a POST may be sent again."""
 PROBLEM = "application/problem+json"
-METHODS = ("get", "put", "post", "patch", "delete")
 ID = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 PATH = {
     "name": {"type": "string", "pattern": f"^{schemas.DEVICE_NAME}$"},
@@ -58,7 +57,10 @@ def pages() -> Blueprint:
     @docs.get("/api/docs")
     @access.open_to_all
     def show_docs() -> ResponseReturnValue:
-        return render_template("api_docs.html")
+        document = current_app.extensions["openapi"].document()
+        sections = reference.sections(document, request.host_url.rstrip("/"))
+        shapes = reference.shapes(document)
+        return render_template("api_docs.html", info=document["info"], sections=sections, shapes=shapes)
 
     return docs
 
@@ -98,15 +100,23 @@ def describe(app: APIFlask) -> dict[str, Any]:
         document = app.spec
     assert isinstance(document, dict)  # noqa: S101 - what JSON is; YAML would be text
     document = _without_twins(document)
+    for tag in document["tags"]:
+        tag["name"] = _tag(tag["name"])
     views = {f"{method.lower()}_{endpoint.replace('.', '_')}": view
-             for endpoint, view in app.view_functions.items() for method in METHODS}  # fmt: skip
+             for endpoint, view in app.view_functions.items() for method in reference.METHODS}  # fmt: skip
     document["components"].setdefault("schemas", {})["Problem"] = _problem()
     for operations in document["paths"].values():
-        for method in METHODS:
+        for method in reference.METHODS:
             if method in operations:
                 operation = operations[method]
+                operation["tags"] = [_tag(name) for name in operation["tags"]]
                 _complete(method, operation, views[operation["operationId"]])
     return document
+
+
+def _tag(name: str) -> str:
+    """APIFlask names it by its blueprint: "Api.Device_Settings" are device settings."""
+    return name.removeprefix("Api.").replace("_", " ").capitalize()
 
 
 def _without_twins(document: dict[str, Any]) -> dict[str, Any]:

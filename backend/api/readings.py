@@ -4,9 +4,8 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from apiflask import APIBlueprint, Schema
 from flask import Response, request
@@ -17,8 +16,10 @@ from werkzeug.exceptions import BadRequest, ServiceUnavailable
 from ..accounts import access
 from ..accounts.actor import Role
 from ..database import Database
+from ..errors import InputRefused
 from ..objects import ObjectStore
 from ..parquet import ArchivedReading, Readings, encode_stream
+from ..time_zone import time_zone
 from . import answers, channels, devices, formats, paging, schemas, selection, shapes
 from .contract import JSON, contract
 from .formats import Line
@@ -253,10 +254,7 @@ def _row_groups(lines: Iterable[Line]) -> Iterator[Readings]:
 
 
 def _zone(name: str) -> tzinfo:
-    if name == "UTC":
-        return UTC
     try:
-        return ZoneInfo(name)
-    # A name may be a folder of the zones, or lead out of them.
-    except (KeyError, ValueError, OSError):
-        raise BadRequest("tz takes the name of a time zone, Europe/Berlin for example.") from None
+        return time_zone(name)
+    except InputRefused as error:
+        raise BadRequest(str(error)) from None

@@ -1,6 +1,7 @@
 """GET /alerts: what lasts, what is snoozed, what happened; and what people do about it."""
 
 import time
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -13,7 +14,7 @@ from ..alerts import duration, episode_log, rules, sentence, targets
 from ..database import Database
 from ..queries import commit_number
 from ..settings import Settings
-from . import rule_editor, target_list
+from . import rule_editor, target_list, view
 
 SHOWN = 100
 SNOOZES = ("30 min", "2 h", "8 h", "1 d", "7 d")
@@ -79,7 +80,8 @@ def _state(connection: Connection) -> dict[str, Any]:
         "can_act": access.actor().may(Role.OPERATOR),
         "snoozes": SNOOZES,
         "phases": PHASES,
-        "amount": sentence.amount,
+        "amount": partial(sentence.amount, scale=view.scale()),
+        "rule_sentence": partial(sentence.rule_sentence, scale=view.scale()),
         "lasting": sentence.lasting,
         "moment": sentence.moment,
         "when": sentence.when,
@@ -94,7 +96,7 @@ def _visible(connection: Connection, episode: int) -> episode_log.EpisodeEntry:
 
 
 def _back(anchor: str) -> ResponseReturnValue:
-    return redirect(url_for("web.alerts.show_alerts", _anchor=anchor), 303)
+    return redirect(url_for("web.alerts.show_alerts", _anchor=anchor, **view.carried()), 303)
 
 
 def _now() -> int:

@@ -16,6 +16,8 @@ from ..hot_window import day_of
 from ..models import Device
 from ..objects import ObjectStore
 from ..report import Asked, gather
+from ..time_zone import time_zone
+from . import view
 
 DAY = 86_400_000
 FORMS = {"pdf": (report_pdf.render, "application/pdf"), "csv": (report_csv.render, "text/csv; charset=utf-8")}
@@ -36,6 +38,7 @@ def blueprint(database: Database, store: ObjectStore) -> Blueprint:
             chosen=request.args.get("device", "")[:64],
             first=day_of(_now() - 7 * DAY),
             last=day_of(_now()),
+            zone=view.carried().get("tz", "UTC"),
         )
 
     @reports.get("/reports/make")
@@ -45,7 +48,8 @@ def blueprint(database: Database, store: ObjectStore) -> Blueprint:
         if form not in FORMS:
             raise InputRefused("A report is made as pdf or csv.")
         device = request.args.get("device", "")[:64]
-        since, until = _time(request.args.get("from", "")), _time(request.args.get("to", ""), after=DAY)
+        zone = time_zone(request.args.get("tz", "UTC"))
+        since, until = _time(request.args.get("from", ""), zone), _time(request.args.get("to", ""), zone, after=1)
         asked = Asked(
             device, since, min(until, _now()), access.actor().name, _now(), request.args.get("sensor", "")[:64]
         )
@@ -63,20 +67,17 @@ def blueprint(database: Database, store: ObjectStore) -> Blueprint:
     return reports
 
 
-def _time(text: str, after: int = 0) -> int:
-    """Unix ms of a UTC day (plus `after`, so that a last day is all of it), of ISO 8601, or as they are.
-
-    Raises InputRefused.
-    """
+def _time(text: str, zone: datetime.tzinfo, after: int = 0) -> int:
+    """Unix ms of a day's begin in the zone (`after` days later), of ISO 8601, or as they are. Raises InputRefused."""
     if text.isascii() and text.isdigit() and len(text) < 15:
         return int(text)
     try:
         found = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        if len(text) == 10:
+            found += datetime.timedelta(days=after)
+        return int((found if found.tzinfo else found.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise InputRefused("from and to are days as 2026-11-23, times of ISO 8601, or Unix ms.") from None
-    whole_day = len(text) == 10
-    found = found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
-    return int(found.timestamp() * 1000) + (after if whole_day else 0)
 
 
 def _now() -> int:

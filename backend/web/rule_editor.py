@@ -15,7 +15,8 @@ from ..alerts.schedule import DAYS
 from ..database import Database
 from ..errors import NotFound, SettingsError
 from ..models import Channel, Device
-from . import rule_form
+from ..temperature import Scale
+from . import rule_form, view
 
 PREVIEW_DAYS = 7
 
@@ -26,7 +27,8 @@ def add(alerts: Blueprint, database: Database) -> None:
     @alerts.get("/alerts/rules/new")
     @access.needs(Role.OPERATOR)
     def new_rule() -> ResponseReturnValue:
-        values = {**rule_form.EMPTY, "subject": request.args.get("subject", "")[:200]}
+        asked = {"subject": request.args.get("subject", "")[:200], "scale": view.scale()}
+        values = {**rule_form.EMPTY, **asked}
         with database.read() as connection:
             return _editor(connection, values, None)
 
@@ -35,7 +37,7 @@ def add(alerts: Blueprint, database: Database) -> None:
     def edit_rule(rule: int) -> ResponseReturnValue:
         with database.read() as connection:
             entry = _visible(connection, rule)
-            return _editor(connection, rule_form.values_of(entry), entry)
+            return _editor(connection, rule_form.values_of(entry, view.scale()), entry)
 
     @alerts.post("/alerts/rules/new")
     @access.needs(Role.OPERATOR)
@@ -89,7 +91,7 @@ def _keep(database: Database, rule: int | None) -> ResponseReturnValue:
     try:
         with database.write() as connection:
             before = None if rule is None else _visible(connection, rule)
-            wanted = rule_form.wanted(values)
+            wanted = rule_form.wanted(values, _unit(connection, values))
             _check_subject(connection, wanted)
             made = rules.add(connection, wanted) if rule is None else rule
             entry = rules.rule(connection, made) if rule is None else rules.change(connection, rule, wanted)
@@ -111,13 +113,13 @@ def _keep(database: Database, rule: int | None) -> ResponseReturnValue:
 def _tried(connection: Connection, values: dict[str, Any]) -> dict[str, str]:
     """{sentence, preview} of what the form says so far, or {error}."""
     try:
-        wanted = rule_form.wanted(values)
+        unit = _unit(connection, values)
+        wanted = rule_form.wanted(values, unit)
         _check_subject(connection, wanted)
-        unit = _unit(connection, wanted)
         found = preview.preview(connection, wanted.rule, wanted.channel, wanted.device, _now(), PREVIEW_DAYS)
     except (SettingsError, NotFound) as error:
         return {"error": str(error)}
-    return {"sentence": sentence.rule_sentence(wanted.rule, unit), "preview": found.sentence}
+    return {"sentence": sentence.rule_sentence(wanted.rule, unit, values["scale"]), "preview": found.sentence}
 
 
 def _editor(connection: Connection, values: dict[str, Any], entry: Any, **more: str) -> str:
@@ -126,7 +128,7 @@ def _editor(connection: Connection, values: dict[str, Any], entry: Any, **more: 
         "rule_editor.html",
         values=values,
         entry=entry,
-        subjects=_subjects(connection, visible),
+        subjects=_subjects(connection, visible, values["scale"]),
         targets=targets.targets(connection),
         kinds=rule_form.KINDS,
         severities=rule_form.SEVERITIES,
@@ -135,7 +137,9 @@ def _editor(connection: Connection, values: dict[str, Any], entry: Any, **more: 
     )
 
 
-def _subjects(connection: Connection, visible: set[str] | None) -> list[tuple[str, list[tuple[str, str]]]]:
+def _subjects(
+    connection: Connection, visible: set[str] | None, scale: Scale
+) -> list[tuple[str, list[tuple[str, str]]]]:
     """(device, [(value of the form, words)]) for each device that may be watched."""
     query = select(Device.name, Channel.id, Channel.sensor, Channel.unit).outerjoin(
         Channel, Channel.device_id == Device.id
@@ -146,7 +150,7 @@ def _subjects(connection: Connection, visible: set[str] | None) -> list[tuple[st
             continue
         choices = found.setdefault(device, [])
         if channel is not None:
-            choices.append((f"channel:{channel}", f"{device} {sensor} ({sentence.UNITS.get(unit, unit)})"))
+            choices.append((f"channel:{channel}", f"{device} {sensor} ({sentence.sign(unit, scale)})"))
     for device, choices in found.items():
         choices += [(f"health:{measure}:{device}", f"{device} {name}") for measure, (name, _) in MEASURES]
     return list(found.items())
@@ -165,10 +169,12 @@ def _check_subject(connection: Connection, wanted: rules.Wanted) -> None:
     access.must_see(connection, device or "")
 
 
-def _unit(connection: Connection, wanted: rules.Wanted) -> str:
-    if wanted.channel is None:
-        return sentence.MEASURES[wanted.rule.measure][1]
-    return connection.scalar(select(Channel.unit).where(Channel.id == wanted.channel)) or ""
+def _unit(connection: Connection, values: dict[str, Any]) -> str:
+    """Of what is watched. Raises SettingsError when that is nothing."""
+    channel, _, measure = rule_form.subject(values["subject"])
+    if channel is None:
+        return sentence.MEASURES[measure][1]
+    return connection.scalar(select(Channel.unit).where(Channel.id == channel)) or ""
 
 
 def _visible(connection: Connection, rule: int) -> rules.RuleEntry:
@@ -179,7 +185,7 @@ def _visible(connection: Connection, rule: int) -> rules.RuleEntry:
 
 
 def _to_alerts() -> ResponseReturnValue:
-    return redirect(url_for("web.alerts.show_alerts", _anchor="rules-title"), 303)
+    return redirect(url_for("web.alerts.show_alerts", _anchor="rules-title", **view.carried()), 303)
 
 
 def _now() -> int:

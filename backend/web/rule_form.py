@@ -1,6 +1,6 @@
 """The rule editor's form: what was typed → the rule that is wanted, and a rule → what the form shows. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -11,6 +11,7 @@ from ..alerts.rules import RuleEntry, Wanted
 from ..alerts.schedule import Schedule
 from ..alerts.sentence import MEASURES, lasting
 from ..errors import SettingsError
+from ..temperature import Scale, celsius, degrees_fahrenheit, fahrenheit, kelvins
 
 KINDS = (
     ("high", "is above"),
@@ -21,6 +22,7 @@ KINDS = (
 )
 SEVERITIES = ("info", "warning", "critical")
 EMPTY: dict[str, Any] = {
+    "scale": "C",
     "name": "",
     "subject": "",
     "kind": "high",
@@ -44,20 +46,26 @@ EMPTY: dict[str, Any] = {
 def typed(form: MultiDict[str, str]) -> dict[str, Any]:
     """As it was typed, to be shown again."""
     lists = ("days", "targets", "escalate_to")
-    return {
+    found = {
         name: tuple(form.getlist(name)) if name in lists else form.get(name, default)[:200]
         for name, default in EMPTY.items()
     }
+    return {**found, "scale": "F" if found["scale"] == "F" else "C"}
 
 
-def wanted(values: Mapping[str, Any]) -> Wanted:
-    """The rule that these values say. Raises SettingsError."""
+def wanted(values: Mapping[str, Any], unit: str) -> Wanted:
+    """The rule that these values say. unit: of what is watched, as SenML names it; temperatures were typed in `scale`.
+
+    Raises SettingsError.
+    """
     channel, device, measure = subject(values["subject"])
     kind = values["kind"]
+    in_fahrenheit = unit == "Cel" and values["scale"] == "F"
+    of_limit, of_difference = (celsius, kelvins) if in_fahrenheit else (float, float)
     rule = Rule(
         kind=kind,
-        limit=float(duration.parse(values["silence"])) if kind == "silent" else number(values["limit"], "The limit"),
-        clear=0.0 if kind == "silent" else number(values["clear"] or "0", "The way back"),
+        limit=_limit(values, of_difference if kind in ("rise", "fall") else of_limit),
+        clear=0.0 if kind == "silent" else of_difference(number(values["clear"] or "0", "The way back")),
         duration=duration.parse(values["duration"]),
         window=0 if kind == "silent" else duration.parse(values["window"]),
         hold=duration.parse(values["hold"]),
@@ -76,9 +84,18 @@ def wanted(values: Mapping[str, Any]) -> Wanted:
     )
 
 
-def values_of(entry: RuleEntry) -> dict[str, Any]:
+def _limit(values: Mapping[str, Any], kept: Callable[[float], float]) -> float:
+    if values["kind"] == "silent":
+        return float(duration.parse(values["silence"]))
+    return kept(number(values["limit"], "The limit"))
+
+
+def values_of(entry: RuleEntry, scale: Scale) -> dict[str, Any]:
     """What the form shows for a rule that there is."""
     rule, schedule = entry.rule, entry.rule.schedule
+    in_fahrenheit = entry.unit == "Cel" and scale == "F"
+    of_limit, of_difference = (fahrenheit, degrees_fahrenheit) if in_fahrenheit else (float, float)
+    shown = of_difference if rule.kind in ("rise", "fall") else of_limit
     hours = (
         {"days": tuple(map(str, schedule.days)), "start": _clock(schedule.start), "end": _clock(schedule.end)}
         | {"zone": schedule.zone}
@@ -88,12 +105,13 @@ def values_of(entry: RuleEntry) -> dict[str, Any]:
     silent = rule.kind == "silent"
     return {
         **EMPTY,
+        "scale": scale,
         "name": entry.name,
         "subject": f"channel:{entry.channel}" if entry.channel else f"health:{rule.measure}:{entry.device}",
         "kind": rule.kind,
-        "limit": "" if silent else f"{rule.limit:.10g}",
+        "limit": "" if silent else f"{shown(rule.limit):.10g}",
         "silence": lasting(rule.limit) if silent else EMPTY["silence"],
-        "clear": f"{rule.clear:.10g}",
+        "clear": f"{of_difference(rule.clear):.10g}",
         "duration": lasting(rule.duration) if rule.duration else "",
         "window": lasting(rule.window) if rule.window else "",
         "hold": lasting(rule.hold),

@@ -13,6 +13,7 @@ from ..database import Database
 from ..errors import SettingsError
 from ..notify.ways import KINDS, Ways
 from ..settings import Settings
+from . import view
 
 
 def add(alerts: Blueprint, database: Database, settings: Settings) -> None:
@@ -38,7 +39,7 @@ def add(alerts: Blueprint, database: Database, settings: Settings) -> None:
             with database.read() as connection:
                 return _page(connection, error=str(error), kind=kind, address=address[:200]), 422
         if not secret:
-            return redirect(url_for("web.alerts.show_targets", _anchor=f"target-{target}"), 303)
+            return redirect(url_for("web.alerts.show_targets", _anchor=f"target-{target}", **view.carried()), 303)
         with database.read() as connection:
             # Shown this once, in the answer itself: it is kept nowhere that could be read again.
             return _page(connection, secret=secret)
@@ -51,7 +52,7 @@ def add(alerts: Blueprint, database: Database, settings: Settings) -> None:
         with database.write() as connection:
             targets.note_test(connection, target, outcome)
             audit.note(connection, access.actor(), "target.test", f"target {target}", None, {"outcome": outcome})
-        return redirect(url_for("web.alerts.show_targets", _anchor=f"target-{target}"), 303)
+        return redirect(url_for("web.alerts.show_targets", _anchor=f"target-{target}", **view.carried()), 303)
 
     @alerts.post("/alerts/targets/<int:target>/remove")
     @access.needs(Role.OPERATOR)
@@ -60,7 +61,7 @@ def add(alerts: Blueprint, database: Database, settings: Settings) -> None:
             before = {"kind": (entry := targets.target(connection, target)).kind, "address": entry.shown}
             targets.remove_target(connection, target)
             audit.note(connection, access.actor(), "target.remove", f"target {target}", before, None)
-        return redirect(url_for("web.alerts.show_targets"), 303)
+        return redirect(url_for("web.alerts.show_targets", **view.carried()), 303)
 
 
 def _page(connection: Connection, **more: Any) -> str:

@@ -14,7 +14,7 @@ DAY = 86_400_000
 DAYS = ("2025-11-22", "2025-11-23")
 LONG_AFTER = "2026-06-01"
 # For what does not depend on the database.
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SQLITE = pytest.mark.sqlite_only
 
 
 def compaction(store, database=None, remove_after=0):

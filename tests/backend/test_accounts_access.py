@@ -14,7 +14,7 @@ from backend.settings import Settings
 from tests import signed_in
 
 # What depends on the database is in test_accounts.py.
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.sqlite_only
 
 PASSWORD = "seven cold fridges"
 SETTINGS = Settings(password_memory=8)

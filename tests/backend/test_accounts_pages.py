@@ -16,7 +16,7 @@ from tests.backend.test_accounts_access import PASSWORD, csrf_of, sign_in
 from tests.rows import Rows
 
 # What depends on the database is in test_accounts.py.
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.sqlite_only
 
 OTHER = "nine warm greenhouses"
 # Addresses of all pages need values for what their rules name.

@@ -37,8 +37,8 @@ def test_migrating_twice_changes_nothing_and_keeps_the_rows(database):
         assert connection.scalars(select(Device.name)).all() == ["fridge-1"]
 
 
-def test_tables_that_are_not_there_are_named_with_what_to_do(database_url):
-    database = Database(database_url)
+def test_tables_that_are_not_there_are_named_with_what_to_do(empty_database_url):
+    database = Database(empty_database_url)
     with pytest.raises(SettingsError, match="python -m backend migrate"):
         database.check_revision()
     database.close()

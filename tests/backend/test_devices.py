@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select
 
 from backend import devices
-from backend.database import Database
 from backend.devices import Registry, mac_address
 from backend.errors import AlreadyThere, SettingsError
 from backend.models import Device
@@ -101,9 +100,7 @@ def test_many_at_once_lose_none(registry):
     assert not list(registry.file.parent.glob("*.lock"))
 
 
-def test_the_record_is_made_once_and_confirms_one_that_came_by_itself(database_url):
-    database = Database(database_url)
-    database.migrate()
+def test_the_record_is_made_once_and_confirms_one_that_came_by_itself(database):
     with database.write() as connection:
         connection.exec_driver_sql("INSERT INTO devices (name, enrolled, created) VALUES ('stranger', false, 1)")
     assert devices.enrol(database, "fridge-1")
@@ -112,7 +109,6 @@ def test_the_record_is_made_once_and_confirms_one_that_came_by_itself(database_u
     with database.read() as connection:
         rows = connection.execute(select(Device.name, Device.enrolled).order_by(Device.name)).all()
     assert rows == [("fridge-1", True), ("stranger", True)]
-    database.close()
 
 
 @pytest.mark.skipif(not program("mosquitto"), reason="mosquitto is not installed: python -m tools setup --for test")

@@ -69,6 +69,18 @@ def test_messages_come_out_whole_however_the_bytes_are_cut(wire, seed):
     assert taken == sent
 
 
+def test_after_a_small_read_more_is_gathered_and_after_a_large_one_not(wire, monkeypatch):
+    client, theirs, taken = wire()
+    waits = []
+    monkeypatch.setattr(fast_client.time, "sleep", waits.append)
+    for payload in (b"one", b"two", bytes(fast_client.SMALL), b"three"):
+        theirs.sendall(packet(payload, 1))
+        client.loop_read()
+    assert [payload for _, payload, _ in taken] == [b"one", b"two", bytes(fast_client.SMALL), b"three"]
+    # Before the second and the third read; what came in the third was much.
+    assert len(waits) == 2 and all(0 < wait <= fast_client.GATHER for wait in waits)
+
+
 def test_properties_of_mqtt_5_are_no_part_of_the_payload(wire):
     client, theirs, taken = wire(mqtt.MQTTv5)
     many = Properties(PacketTypes.PUBLISH)

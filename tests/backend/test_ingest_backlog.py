@@ -29,7 +29,7 @@ def broker(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only
 def test_more_waits_than_there_is_room_for(database, database_url, broker, tmp_path, version):
     session = ["-i", "ingest", "-c", "-E", "-q", "1", "-t", "thermograph/v1/+/telemetry"]
     subprocess.run([program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(broker.port), *session], check=True)

@@ -1,7 +1,6 @@
 """What MariaDB and MySQL do otherwise, and what is done about it. The data path's own tests run on it too."""
 
 import random
-import uuid
 
 import pytest
 from alembic import command
@@ -20,9 +19,8 @@ DEVICE = {"name": "fridge-1", "enrolled": True, "created": 0}
 
 
 @pytest.fixture
-def database(mariadb):
-    database = Database(mariadb.new_database(f"test_{uuid.uuid4().hex}"))
-    database.migrate()
+def database(databases, mariadb, tmp_path):
+    database = Database(databases.migrated("mariadb", tmp_path))
     yield database
     database.close()
     mariadb.drop_database(database.name)
@@ -133,8 +131,8 @@ def test_a_password_that_is_wrong_is_not_shown(mariadb):
 
 
 @pytest.mark.every_database
-def test_migrations_run_up_and_down_and_up(database_url):
-    database = Database(database_url)
+def test_migrations_run_up_and_down_and_up(empty_database_url):
+    database = Database(empty_database_url)
     database.migrate()
     with database.write() as connection:
         connection.execute(insert(Device), DEVICE)

@@ -26,10 +26,9 @@ BUCKETS = 100_000
 
 
 @pytest.fixture
-def database(postgres):
-    url = postgres.new_database(f"test_{uuid.uuid4().hex}")
+def database(databases, postgres, tmp_path):
+    url = databases.migrated("postgresql", tmp_path)
     database = Database(url)
-    database.migrate()
     yield database
     database.close()
     postgres.drop_database(url)

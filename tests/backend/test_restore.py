@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import uuid
 from dataclasses import replace
 
 import pytest
@@ -31,14 +30,10 @@ def ingest(database):
 
 
 @pytest.fixture
-def new(database, tmp_path, request):
-    """An empty database of the same kind as `database`."""
-    if database.is_sqlite:
-        url = f"sqlite:///{tmp_path}/new.db"
-    else:
-        url = request.getfixturevalue("postgres").new_database(f"new_{uuid.uuid4().hex}")
-    found = Database(url)
-    found.migrate()
+def new(databases, database_kind, tmp_path):
+    """One of the same kind as `database`, without rows."""
+    (tmp_path / "new").mkdir()
+    found = Database(databases.migrated(database_kind, tmp_path / "new"))
     yield found
     found.close()
 

@@ -21,6 +21,8 @@ from tests.backend.test_alerts_engine import WARM, minutes
 from tests.rows import now
 
 MINUTE = 60_000
+pytestmark = pytest.mark.sqlite_only
+
 FORM = {
     "name": "Fridge too warm",
     "kind": "high",
@@ -30,11 +32,6 @@ FORM = {
     "hold": "15 min",
     "severity": "critical",
 }
-
-
-@pytest.fixture
-def database_url(tmp_path):
-    return f"sqlite:///{tmp_path}/thermograph.db"
 
 
 @pytest.fixture
@@ -79,6 +76,47 @@ def test_a_rule_from_the_editor_to_an_acknowledged_episode(app, database, rows, 
     assert client.post(f"/alerts/rules/{rule.id}/remove").status_code == 303
     actions = ["rule.add", "episode.snooze", "episode.acknowledge", "rule.change", "rule.disable", "rule.remove"]
     assert [action for action in audited(database) if action.startswith(("rule.", "episode."))] == actions
+
+
+def test_an_address_that_asks_for_fahrenheit_has_it_in_sentences_peaks_and_blanks(app, database, rows, channel):
+    client = signed_in.operator(app)
+    rows.readings(channel, minutes(5, 9, 9.5, 9, 9, start=now() - 10 * MINUTE))
+    form = {**FORM, "subject": f"channel:{channel}", "scale": "F", "limit": "46.4", "clear": "0.9"}
+    shown = {"unit": "F", "tz": "Asia/Tokyo"}
+    assert 'name="scale" value="F"' in client.get("/alerts/rules/new", query_string=shown).text
+    told = client.get("/alerts/rules/preview", query_string=form).get_json()
+    assert told["sentence"] == "above 46.4 °F for 2 min" and "Would have fired once" in told["preview"]
+    kept = client.post("/alerts/rules/new", query_string=shown, data=form)
+    assert kept.location == "/alerts?unit=F&tz=Asia/Tokyo#rules-title"
+    with database.read() as connection:
+        (rule,) = rules.rules(connection)
+    assert (rule.rule.limit, rule.rule.clear, rule.sentence) == (8.0, 0.5, "above 8 °C for 2 min")
+    page = client.get(f"/alerts/rules/{rule.id}", query_string=shown).text
+    assert 'value="46.4"' in page and 'value="0.9"' in page and "28ff641e8216c3a1 (°F)" in page
+    rise = {**form, "kind": "rise", "limit": "1.8", "window": "10 min", "duration": ""}
+    assert client.post(f"/alerts/rules/{rule.id}", query_string=shown, data=rise).status_code == 303
+    with database.read() as connection:
+        assert rules.rule(connection, rule.id).rule.limit == 1.0
+    assert "rises by more than 1.8 °F within 10 min" in client.get("/alerts", query_string=shown).text
+    client.post(f"/alerts/rules/{rule.id}", data={**form, "scale": "C", "limit": "8", "clear": "0.5"})
+    Engine(database).round(now())
+    assert "49.1 °F" in client.get("/alerts", query_string=shown).text and "9.5 °C" in client.get("/alerts").text
+    with database.read() as connection:
+        (episode,) = episode_log.episodes(connection)
+    answer = client.post(f"/alerts/episodes/{episode.id}/acknowledge", query_string=shown)
+    assert answer.location == f"/alerts?unit=F&tz=Asia/Tokyo#episode-{episode.id}"
+
+
+def test_a_scale_changes_temperatures_only(app, database, rows):
+    rows.device()
+    humidity = rows.channel(unit="%RH")
+    client = signed_in.operator(app)
+    form = {**FORM, "subject": f"channel:{humidity}", "scale": "F", "limit": "60", "clear": "2"}
+    assert client.post("/alerts/rules/new?unit=F", data=form).status_code == 303
+    with database.read() as connection:
+        (rule,) = rules.rules(connection)
+    assert (rule.rule.limit, rule.rule.clear) == (60.0, 2.0)
+    assert "above 60 % RH" in client.get("/alerts?unit=F").text
 
 
 WRONG = [
@@ -188,7 +226,10 @@ def test_a_report_from_the_page(app, rows, channel):
     lines = list(csv.DictReader(io.StringIO(table.text)))
     told = {(line["section"], line["item"]): line["value"] for line in lines}
     assert told["statistics", "maximum"] == "9.0" and told["statistics", "readings"] == "4"
-    for wrong in ({"from": "x"}, {"form": "exe"}, {"to": "2020-01-01"}):
+    tokyo = {"device": "fridge-1", "from": "2026-11-01", "to": "2026-11-01", "tz": "Asia/Tokyo", "form": "csv"}
+    day = client.get("/reports/make", query_string=tokyo).text
+    assert "2026-10-31T15:00:00Z" in day and "2026-11-01T15:00:00Z" in day
+    for wrong in ({"from": "x"}, {"form": "exe"}, {"to": "2020-01-01"}, {"to": "9999-12-31"}, {"tz": "../etc/passwd"}):
         assert client.get("/reports/make", query_string={**asked, **wrong}).status_code == 422
     assert "fridge-1" in client.get("/reports").text
 

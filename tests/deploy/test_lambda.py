@@ -50,7 +50,7 @@ def store(monkeypatch):
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11) or sys.platform != "linux", reason="a zip is for one Python")
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only
 def test_the_zip_compacts_with_sql(rows, channel, database, database_url, store, tmp_path):
     rows.readings(channel, [(1_763_812_345_000 + i, 21.5) for i in range(100)])
     archive_all(database, store, rows=10)

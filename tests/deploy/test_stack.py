@@ -84,7 +84,7 @@ def test_everything_that_moto_knows_is_made(stack):
     )
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only
 def test_the_archiver_works_with_the_host_s_role(stack, rows, channel, database, monkeypatch):
     rows.readings(channel, [(1_763_812_345_000 + i * 60_000, 21.5) for i in range(100)])
     become_the_host(monkeypatch, stack)
@@ -104,7 +104,7 @@ def test_the_archiver_works_with_the_host_s_role(stack, rows, channel, database,
     assert f"{GIVEN['ArchivePrefix']}/{entry.key}" in [one["Key"] for one in listed]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only
 def test_an_object_that_is_missing_holds_back_no_other_batch(stack, rows, channel, database, monkeypatch, caplog):
     """Without s3:ListBucket S3 answers 403 for it, as for what one may not read."""
     old = 1_763_812_345_000
@@ -208,7 +208,7 @@ def test_the_store_says_in_a_sentence_what_the_host_may_not(stack, monkeypatch):
     attempt()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only
 def test_the_compactor_has_all_of_its_prefix_and_nothing_else(stack, rows, channel, database, monkeypatch):
     """The host takes its role on, as thermograph@compact does; then a day is joined under it, this test's own."""
     rows.readings(channel, [(1_764_550_800_000 + i, 21.5) for i in range(100)])

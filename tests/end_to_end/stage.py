@@ -1,22 +1,19 @@
 """The servers that many lives share: one S3, one PostgreSQL, and a zygote that has imported the backend."""
 
 import os
-import shutil
 import threading
-import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from backend.database import Database
 from backend.objects import ObjectStore
 from backend.settings import Settings
+from tests.databases import Databases
 from tests.end_to_end.world import BUCKET, KEY, SECRET, SeaweedFS
 from tests.end_to_end.zygote import Zygote, share_descriptions
 from tests.servers import Mosquitto, Postgres
 
 DATABASES = ("sqlite", "postgresql")
-PATTERN = "pattern"  # the name of a database that has all tables and no rows
 
 
 class Servers:
@@ -51,10 +48,9 @@ class Servers:
             ObjectStore(self.settings).create_bucket()
             self.zygote = Zygote(self.folder / "logs", self.environ | self.settings.environment())
             starting.callback(self.zygote.close)
-            for url in (f"sqlite:///{self.folder}/{PATTERN}.db", self.postgres.new_database(PATTERN)):
-                pattern = Database(url)
-                pattern.migrate()
-                pattern.close()
+            self._databases = Databases(self.folder, lambda _kind: self.postgres)
+            for kind in DATABASES:
+                self._databases.prepare(kind)
             self._open = starting.pop_all()
         return self
 
@@ -75,12 +71,7 @@ class Servers:
 
     def new_database(self, kind: str, folder: Path) -> str:
         """The URL of a database with all tables and no rows. kind: one of DATABASES."""
-        if kind == "sqlite":
-            shutil.copy(self.folder / f"{PATTERN}.db", folder / "thermograph.db")
-            return f"sqlite:///{folder}/thermograph.db"
-        with self._making:
-            # PostgreSQL copies for one at a time.
-            return self.postgres.new_database(f"life_{uuid.uuid4().hex}", PATTERN)
+        return self._databases.migrated(kind, folder)
 
     def drop_database(self, url: str) -> None:
         if not url.startswith("sqlite") and not self._ended:

@@ -11,7 +11,7 @@ from tests.end_to_end.world import Part
 from tests.servers import wait_for
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only
 def test_wanted_settings_run_on_the_device(world):
     announce = Part(world.folder / "announce", "announce", world.settings)
     announce.start()

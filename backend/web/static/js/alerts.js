@@ -2,6 +2,7 @@
 
 import { setText } from "./dom.js";
 import { Live } from "./live.js";
+import { view } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const STATES = { connecting: "Connecting", live: "Live", polling: "Every 10 s", lost: "Not live", database: "Not live" };
@@ -50,11 +51,16 @@ function put(fresh) {
     const same = fresh.querySelector(`#${CSS.escape(chosen.id)}`);
     if (same) same.value = chosen.value;
   }
+  view.carry(fresh);
+  view.localise(fresh);
   before.replaceWith(fresh);
   if (focused?.id) byId(focused.id)?.focus();
 }
 
 live.addEventListener("change", read);
+view.addEventListener("change", (event) => {
+  if (event.detail.has("unit")) read();
+});
 live.addEventListener("state", () => {
   byId("connection").dataset.state = live.state;
   setText(byId("connection-text"), STATES[live.state]);

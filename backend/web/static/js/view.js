@@ -1,5 +1,7 @@
 // What the address holds: unit, time zone, and what a page adds. The same address shows the same in any browser.
 
+import { moment } from "./words.js";
+
 /** Carried from page to page. */
 const CARRIED = ["unit", "tz"];
 
@@ -44,9 +46,18 @@ class View extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: new Set(changed) }));
   }
 
-  /** Give every link to a page of ours the unit and time zone that are looked at. */
+  /** Give every link to a page of ours the unit and time zone that are looked at, and forms, for what follows them. */
   carry(root = document) {
     for (const link of root.querySelectorAll("a[data-carry]")) link.href = this.address(link.getAttribute("href"));
+    for (const form of root.querySelectorAll("form[data-carry]")) form.action = this.address(form.getAttribute("action") ?? "");
+  }
+
+  /** Write the times that came with the page as the clocks of the time zone show them. */
+  localise(root = document) {
+    for (const time of root.querySelectorAll("time[data-local]")) {
+      time.textContent = moment(Date.parse(time.dateTime), this.zone);
+      time.title = time.dateTime;
+    }
   }
 
   address(path) {
@@ -79,6 +90,8 @@ export function bindControls() {
     zone.addEventListener("change", () => view.set({ tz: zone.value }));
   }
   view.addEventListener("change", show);
+  view.addEventListener("change", () => view.localise());
   show();
   view.carry();
+  view.localise();
 }
