@@ -3,10 +3,11 @@
 Each has a revision of its own channel; the newest counts, for all of the channel's readings, and none is ever deleted.
 """
 
+import functools
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from .errors import NotFound, SettingsError
 from .models import Calibration, Channel, Device, Newest, Progress
@@ -30,18 +31,20 @@ NONE = Correction()
 
 def corrections(connection: Connection) -> dict[int, Correction]:
     """channel id → its newest correction, for the channels that have one."""
+    rows = connection.execute(_newest())
+    return {channel_id: Correction(revision, gain, offset) for channel_id, revision, gain, offset in rows}
+
+
+@functools.cache
+def _newest() -> Select[int, int, float, float]:
     newest = (
         select(Calibration.channel_id, func.max(Calibration.revision).label("revision"))
         .group_by(Calibration.channel_id)
         .subquery()
     )
-    rows = connection.execute(
-        select(Calibration.channel_id, Calibration.revision, Calibration.gain, Calibration.offset).join(
-            newest,
-            (newest.c.channel_id == Calibration.channel_id) & (newest.c.revision == Calibration.revision),
-        )
+    return select(Calibration.channel_id, Calibration.revision, Calibration.gain, Calibration.offset).join(
+        newest, (newest.c.channel_id == Calibration.channel_id) & (newest.c.revision == Calibration.revision)
     )
-    return {channel_id: Correction(revision, gain, offset) for channel_id, revision, gain, offset in rows}
 
 
 def calibrate(connection: Connection, device: str, sensor: str, unit: str, gain: float, offset: float) -> Correction:

@@ -1,4 +1,4 @@
-"""A channel's readings over time. One place that knows where they are: SQL's readings, its rollups, or the archive.
+"""A channel's readings over time, one by one. One place that knows where they are: in SQL, or in the archive.
 
 Times are Unix milliseconds UTC, values in the channel's SenML unit. Pure reads over a Connection of Database.read().
 Readings leave SQL a batch at a time, so those of a batch are either all in SQL or all in its object, never in both.
@@ -7,35 +7,18 @@ Readings leave SQL a batch at a time, so those of a batch are either all in SQL 
 import dataclasses
 import heapq
 import itertools
-import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from operator import attrgetter
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, and_, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
-from . import calibration
 from .hot_window import day_of
-from .models import Batch, BatchSpan, Channel, Device, Reading, Rollup, Span, Stream
+from .models import Batch, BatchSpan, Channel, Device, Reading, Span, Stream
 from .objects import ObjectStore
 from .parquet import decode
-from .rollup import WIDTHS
 
 PAGE = 5_000
-# A bucket of the answer is at least so many of the rollups it is made of, where there are narrower ones.
-FINENESS = 4
-
-
-class Bucket(typing.NamedTuple):
-    """The readings from `first` to `last` (their own times). min, mean, max are None when all of them are faults."""
-
-    first: int
-    last: int
-    min: float | None
-    mean: float | None
-    max: float | None
-    values: int
-    faults: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,69 +44,6 @@ class GapSpan:
     cause: str
     begin: int | None
     end: int | None
-
-
-class _Sum(typing.NamedTuple):
-    """What a bucket is made of so far: as models.Rollup has it (values is its count)."""
-
-    first: int
-    last: int
-    low: float | None
-    high: float | None
-    total: float
-    values: int
-    faults: int
-
-    def plus(self, other: "_Sum") -> "_Sum":
-        lows = [low for low in (self.low, other.low) if low is not None]
-        highs = [high for high in (self.high, other.high) if high is not None]
-        return _Sum(
-            min(self.first, other.first),
-            max(self.last, other.last),
-            min(lows, default=None),
-            max(highs, default=None),
-            self.total + other.total,
-            self.values + other.values,
-            self.faults + other.faults,
-        )
-
-    def bucket(self, correct: Callable[[float | None], float | None]) -> Bucket:
-        mean = self.total / self.values if self.values else None
-        return Bucket(
-            self.first, self.last, correct(self.low), correct(mean), correct(self.high), self.values, self.faults
-        )
-
-
-def series(
-    connection: Connection, channel_id: int, since: int, until: int, buckets: int, store: ObjectStore | None = None
-) -> list[Bucket]:
-    """Readings of since <= t < until in at most `buckets` buckets of equal width; empty ones are left out.
-
-    Where rollups serve, buckets lie on their grid. Minimum and maximum keep a spike of one reading visible however
-    wide a bucket is. Values are corrected by the channel's calibration, which is linear: it may be applied after the
-    mean is taken. store: where the readings are that have left SQL; without it those that no rollup holds whole are
-    left out. Raises ObjectStoreUnavailable.
-    """
-    width = bucket_width(since, until, buckets)
-    grain = _grain(width)
-    cut = _Cut(connection, channel_id, since if grain is None else since // grain * grain, width, store)
-    cut.add(since, until, [finer for finer in reversed(WIDTHS) if grain is not None and finer <= grain])
-    correct = calibration.corrections(connection).get(channel_id, calibration.NONE).apply
-    return [cut.sums[number].bucket(correct) for number in sorted(cut.sums)]
-
-
-def bucket_width(since: int, until: int, buckets: int) -> int:
-    """Milliseconds of one bucket: the range is never cut into more than `buckets`.
-
-    From five minutes on it is a whole number of rollups.
-    """
-    width = max(1, -(-(until - since) // buckets))
-    grain = _grain(width)
-    if grain is None:
-        return width
-    # On the grid of the rollups the range begins earlier and ends later.
-    span = -(-until // grain) * grain - since // grain * grain
-    return -(-span // (buckets * grain)) * grain
 
 
 def gap_spans(connection: Connection, channel_id: int, since: int, until: int) -> list[GapSpan]:
@@ -155,98 +75,7 @@ def readings(
     For exports: holds a page of rows, and the channel's rows of one day, in memory. Raises ObjectStoreUnavailable.
     """
     hot = _pages(connection, channel_id, since, until)
-    cold = _cold(connection, channel_id, since, until, store)
-    return heapq.merge(hot, cold, key=attrgetter("t"))
-
-
-class _Cut:
-    """A range that is being cut into buckets: number of a bucket → what it is made of."""
-
-    def __init__(
-        self, connection: Connection, channel_id: int, start: int, width: int, store: ObjectStore | None
-    ) -> None:
-        self._connection = connection
-        self._channel_id = channel_id
-        self._start = start
-        self._width = width
-        self._store = store
-        self.sums: dict[int, _Sum] = {}
-
-    def add(self, since: int, until: int, grains: Sequence[int]) -> None:
-        """Add the readings of since <= t < until: rollups of these widths (widest first), and readings at the edges."""
-        if since >= until:
-            return
-        if not grains:
-            self._add_readings(since, until)
-            return
-        grain, *finer = grains
-        first, end = -(-since // grain) * grain, until // grain * grain
-        if first >= end:
-            self.add(since, until, finer)
-            return
-        self.add(since, first, finer)
-        self._add_rollups(grain, first, end)
-        self.add(end, until, finer)
-
-    def _add(self, number: int, part: _Sum) -> None:
-        self.sums[number] = self.sums[number].plus(part) if number in self.sums else part
-
-    def _add_readings(self, since: int, until: int) -> None:
-        number = self._number(Reading.t.expression)
-        rows = self._connection.execute(
-            select(
-                number,
-                func.min(Reading.t),
-                func.max(Reading.t),
-                func.min(Reading.value),
-                func.max(Reading.value),
-                func.sum(Reading.value),
-                func.count(Reading.value),
-                func.count(Reading.fault),
-            )
-            .where(Reading.channel_id == self._channel_id, Reading.t >= since, Reading.t < until)
-            .group_by(number)
-        ).all()
-        for found, first, last, low, high, total, count, faults in rows:
-            self._add(int(found), _Sum(first, last, low, high, total or 0.0, count, faults))
-        for row in _cold(self._connection, self._channel_id, since, until, self._store):
-            missing = row.value is None
-            part = _Sum(row.t, row.t, row.value, row.value, row.value or 0.0, int(not missing), int(missing))
-            self._add((row.t - self._start) // self._width, part)
-
-    def _add_rollups(self, grain: int, since: int, until: int) -> None:
-        number = self._number(Rollup.start.expression)
-        rows = self._connection.execute(
-            select(
-                number,
-                func.min(Rollup.first),
-                func.max(Rollup.last),
-                func.min(Rollup.low),
-                func.max(Rollup.high),
-                func.sum(Rollup.total),
-                func.sum(Rollup.count),
-                func.sum(Rollup.faults),
-            )
-            .where(Rollup.channel_id == self._channel_id, Rollup.width == grain)
-            .where(Rollup.start >= since, Rollup.start < until)
-            .group_by(number)
-        ).all()
-        # A sum of integers is a decimal in PostgreSQL.
-        for found, first, last, low, high, total, count, faults in rows:
-            self._add(int(found), _Sum(first, last, low, high, total, int(count), int(faults)))
-
-    def _number(self, t: ColumnElement[int]) -> ColumnElement[int]:
-        # What divides without a remainder: MySQL would divide to a fraction, and round it.
-        since = t - self._start
-        return ((since - since % self._width) // self._width).label("number")
-
-
-def _grain(width: int) -> int | None:
-    """The rollups that buckets of this width are made of; None: they are made of readings."""
-    fine = [grain for grain in WIDTHS if grain * FINENESS <= width]
-    if fine:
-        return fine[-1]
-    return WIDTHS[0] if width >= WIDTHS[0] else None
+    return heapq.merge(hot, cold(connection, channel_id, since, until, store), key=attrgetter("t"))
 
 
 def _pages(connection: Connection, channel_id: int, since: int, until: int) -> Iterator[ReadingRow]:
@@ -277,7 +106,7 @@ def _pages(connection: Connection, channel_id: int, since: int, until: int) -> I
         last = (end[3], end[0], end[2])
 
 
-def _cold(
+def cold(
     connection: Connection, channel_id: int, since: int, until: int, store: ObjectStore | None
 ) -> Iterator[ReadingRow]:
     """The channel's readings that have left SQL, by time."""

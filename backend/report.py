@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from . import calibration, exposure, history, ledger
+from . import buckets, calibration, exposure, history, ledger
 from .alerts import episode_log, rules
 from .alerts.episode_log import EpisodeEntry
 from .alerts.rules import RuleEntry
+from .buckets import Bucket
 from .errors import InputRefused, NotFound
 from .exposure import ACTIVATION_ENERGY, Exposure
-from .history import Bucket, GapSpan
+from .history import GapSpan
 from .hot_window import day_of
 from .ledger import StreamLedger
 from .models import Batch, BatchSpan, Channel, Device, Stream
@@ -146,7 +147,7 @@ def _channel(
         exposure=exposure.exposure(samples, asked.since, asked.until, hold, low, high),
         rules=tuple(_rule(connection, asked, entry, samples) for entry in ours),
         gaps=tuple(history.gap_spans(connection, channel.id, asked.since, asked.until)),
-        buckets=tuple(history.series(connection, channel.id, asked.since, asked.until, BUCKETS, store)),
+        buckets=tuple(buckets.series(connection, channel.id, asked.since, asked.until, BUCKETS, store)),
     )
 
 

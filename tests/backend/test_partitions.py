@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 from sqlalchemy import event, func, insert, select
 
-from backend import history, hot_window, ledger, partitions, queries
+from backend import buckets, history, hot_window, ledger, partitions, queries
 from backend.archive import Archive
 from backend.database import Database, _alembic
 from backend.hot_end import HotEnd
@@ -181,7 +181,7 @@ class Plans:
     "ask",
     [
         lambda connection, channel: list(history.readings(connection, channel, OCTOBER.start, OCTOBER.start + 9 * DAY)),
-        lambda connection, channel: history.series(
+        lambda connection, channel: buckets.series(
             connection, channel, OCTOBER.start, OCTOBER.start + 9 * DAY, 100_000
         ),
         lambda connection, _channel: hot_window.of_batch(connection, batch_of(connection, "2025-10-05"), "2025-10-05"),

@@ -63,7 +63,6 @@ def queries(readings: int, devices: int, rounds: int, kind: str, seed: int, as_j
 
 
 def _ask_all(database: "Database", made: Made, year: int, rounds: int, outcome: Outcome) -> None:
-    from backend import history
     from backend import queries as asked
 
     end = START + made.each * MINUTE
@@ -81,7 +80,7 @@ def _ask_all(database: "Database", made: Made, year: int, rounds: int, outcome: 
             _time(database, outcome, plain, lambda c: _plain_year(c, year, START, until))
     outcome.facts["buckets of the year"] = len(buckets)
     outcome.facts["readings in them"] = sum(bucket.values + bucket.faults for bucket in buckets)
-    outcome.facts["width of one, h"] = history.bucket_width(START, until, 1_000) / 3_600_000
+    outcome.facts["width of one, h"] = asked.bucket_width(START, until, 1_000) / 3_600_000
     outcome.facts["peak"] = max(bucket.max for bucket in buckets)
 
 
