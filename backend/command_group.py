@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from .errors import ThermographError
+from .errors import SettingsError, ThermographError
+
+OURS = ("backend", "tools", "tests")
 
 
 class CommandGroup(click.Group):
@@ -35,5 +37,13 @@ class LazyGroup(CommandGroup):
         if name not in self._names:
             return None
         module = name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"{self._package}.{module}"), module)
+        try:
+            command: click.Command = getattr(importlib.import_module(f"{self._package}.{module}"), module)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in OURS:
+                raise
+            raise SettingsError(
+                f"The Python package {error.name} is not installed here.",
+                "Run `python3 -m tools setup --for test`, then .venv/bin/python in the place of python.",
+            ) from None
         return command

@@ -15,9 +15,10 @@ from .bulk import Bulk, names
 from .bus import Message
 from .coverage import Coverage, Run
 from .database import add_missing
+from .device_notes import DeviceNotes
 from .errors import MessageRejected
 from .models import Channel, Device, Newest, Progress, Rejected, Span, Stream
-from .reading import Meaning, Source, State, Status, Telemetry, ToldGap, split
+from .reading import Meaning, Source, State, Status, Telemetry, ToldGap, printable, split
 
 KEPT_BYTES = 4096
 # Each run that lies ahead of its turn is a row to keep: past this many, the device sends it again in order.
@@ -79,7 +80,7 @@ class Commit:
         self._sources: dict[Source, tuple[_Account, list[int]]] = {}
         self._readings: list[Row] = []
         self._rejected: list[dict[str, Any]] = []
-        self._notes: dict[tuple[str, str], tuple[str, int]] = {}
+        self._notes = DeviceNotes()
         self._changed = False
 
     def find(self) -> None:
@@ -117,7 +118,7 @@ class Commit:
 
     def write(self) -> Committed:
         """Write what is new. The transaction's commit makes it last."""
-        self._write_notes()
+        self._changed |= self._notes.write(self._connection, self._devices)
         if self._rejected:
             self._connection.execute(insert(Rejected), self._rejected)
         self._readings.sort()
@@ -232,13 +233,11 @@ class Commit:
                 self._claim(account, meaning.account[1], meaning.account[2], "rejected")
         elif meaning.device not in self._devices:
             self._reject(message, f"device {meaning.device!r} is not enrolled")
-        elif isinstance(meaning, Status):
-            self._notes["status", meaning.device] = meaning.status, message.received
-        elif isinstance(meaning, State):
-            if meaning.stream:
+        elif isinstance(meaning, State | Status):
+            self._notes.take(meaning, message.received)
+            if isinstance(meaning, State) and meaning.stream:
                 account = self._accounts[meaning.device, meaning.stream]
                 account.sampled = max(account.sampled, meaning.sampled)
-            self._notes["health", meaning.device] = meaning.health, message.received
         elif isinstance(meaning, ToldGap):
             account = self._accounts[meaning.device, meaning.stream]
             self._claim(account, meaning.first, meaning.last, meaning.cause)
@@ -257,25 +256,13 @@ class Commit:
         self._rejected.append(
             {
                 "received": message.received,
-                # NUL and other control characters of a hostile message: PostgreSQL's text takes no NUL.
-                "topic": _printable(message.topic.decode(errors="replace")),
-                "reason": _printable(reason),
+                "topic": printable(message.topic.decode(errors="replace")),
+                "reason": printable(reason),
                 "payload": message.payload[:KEPT_BYTES],
                 "size": message.size,
                 "sha256": hashlib.sha256(message.payload).hexdigest(),
             }
         )
-
-    def _write_notes(self) -> None:
-        """Retained messages come again at every connection: only a change counts, and is dated."""
-        for (name, device), (text, received) in sorted(self._notes.items()):
-            column, at = (Device.status, Device.status_at) if name == "status" else (Device.health, Device.health_at)
-            changed = self._connection.execute(
-                update(Device)
-                .where(Device.id == self._devices[device], column.is_distinct_from(text))
-                .values({column.key: text, at.key: received})
-            ).rowcount
-            self._changed = self._changed or bool(changed)
 
     def _write_accounts(self) -> None:
         moved: list[tuple[int, int, int]] = []
@@ -342,7 +329,3 @@ def _newest(rows: list[Row]) -> Row:
 def _is_newer(row: Row, stream_id: int, seq: int, t: int) -> bool:
     """Within a stream seq decides, for a clock may step back; between streams only time can."""
     return row[1] > seq if row[0] == stream_id else row[3] >= t
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text[:500])

@@ -167,7 +167,9 @@ class FastClient(StockClient):
         code = MQTTErrorCode.MQTT_ERR_SUCCESS
         while end - at >= 2:
             header, length, body = data[at], data[at + 1], at + 2
-            if length > 127:
+            if length > 127 and end - at > 2 and data[at + 2] < 128:  # nearly always
+                length, body = length & 127 | data[at + 2] << 7, at + 3
+            elif length > 127:
                 found = _long_length(data, at)
                 if found is None:
                     break

@@ -58,6 +58,16 @@ class Calibration(Table):
     created: Mapped[int] = mapped_column(BigInteger)
 
 
+class DeviceRun(Table):
+    """What a device said that it runs, from `since` (Unix ms, received) on: firmware's version, settings' revision."""
+
+    __tablename__ = "device_runs"
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    since: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    firmware: Mapped[str] = mapped_column(String(64))
+    settings: Mapped[int] = mapped_column(BigInteger)
+
+
 class Stream(Table):
     """One life of an Outbox, and how far its readings have come.
 

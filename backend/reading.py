@@ -193,13 +193,16 @@ class ToldGap:
 class State:
     """A device's health: `sampled` is its newest seq; `health` the checked fields of the message, as JSON.
 
-    stream is None where the device cannot open its Outbox.
+    stream is None where the device cannot open its Outbox. firmware: its version, "" if it tells none; settings: the
+    revision of those it runs.
     """
 
     device: str
     stream: str | None
     sampled: int
     health: str
+    firmware: str
+    settings: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,6 +296,11 @@ def _is_sound(message: _Common, channels: tuple[tuple[str, str], ...]) -> bool:
     return message.seq + len(message.r) - 1 <= MAX_SEQ
 
 
+def printable(text: str) -> str:
+    """With a sign in the place of NUL and other control characters: PostgreSQL's text takes no NUL."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:500])
+
+
 def _parse(device: str, leaf: str, payload: bytes, received: int) -> Meaning:
     if len(payload) > MAX_PAYLOAD:
         raise MessageRejected(f"{len(payload)} bytes are over the limit of {MAX_PAYLOAD}")
@@ -301,7 +309,8 @@ def _parse(device: str, leaf: str, payload: bytes, received: int) -> Meaning:
             return _parse_telemetry(device, payload, received)
         if leaf == "state":
             state = _state.decode(payload)
-            return State(device, state.stream, state.seq, msgspec.json.encode(state).decode())
+            health = msgspec.json.encode(state).decode()
+            return State(device, state.stream, state.seq, health, state.firmware or "", state.settings or 0)
         if leaf == "status":
             return _parse_status(device, payload)
     except msgspec.MsgspecError as error:

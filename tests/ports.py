@@ -8,14 +8,15 @@ import socket
 # Below Linux's ephemeral range (32768 up, /proc/sys/net/ipv4/ip_local_port_range): a port that the kernel itself hands
 # to outgoing connections may be gone between asking and binding.
 FIRST, LAST = 12_000, 32_000
-# Each pytest-xdist worker has a slice of its own; a run outside it starts at a place of its process's own.
+# Each pytest-xdist worker has a slice of its own; a run outside it, such as one that a test starts, one of the others.
 SLICE = 2_000
+FOR_WORKERS, FOR_OTHERS = 6, 4
 
 
 def _mine() -> range:
     worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
-    place = int(worker[1]) if worker else os.getpid()
-    first = FIRST + place % ((LAST - FIRST) // SLICE) * SLICE
+    place = int(worker[1]) % FOR_WORKERS if worker else FOR_WORKERS + os.getpid() % FOR_OTHERS
+    first = FIRST + place * SLICE
     return range(first, first + SLICE)
 
 

@@ -203,20 +203,19 @@ class MariaDB(Server):
         self.data = folder / "data"
         # The path of a Unix socket has 107 characters at most, and a test's folder may be longer.
         self._short = Path(tempfile.mkdtemp(prefix="mariadb-"))
-        subprocess.run(
-            [
-                program("mariadb-install-db"),
-                "--no-defaults",
-                *self._own_user(),
-                f"--datadir={self.data}",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-                "--innodb-log-file-size=4M",
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        command = [
+            program("mariadb-install-db"),
+            "--no-defaults",
+            *self._own_user(),
+            f"--datadir={self.data}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--innodb-log-file-size=4M",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        # Only now: that took so long that another process may have the first one by now.
+        self.port = free_port()
 
     def command(self) -> list[str]:
         return [

@@ -32,6 +32,7 @@ BACKEND_ROWS = [
     {"accounts"},
     {
         "commit",
+        "device_notes",
         "ledger",
         "lease",
         "hot_window",

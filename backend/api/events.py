@@ -17,7 +17,7 @@ from ..database import Database
 from ..errors import DatabaseUnavailable
 from . import shapes
 from .contract import contract
-from .live import Live
+from .live import Live, News
 from .shapes import Json
 
 RECONNECT_AFTER = 1_000
@@ -95,8 +95,7 @@ def _events(live: Live, cursor: int, look: Look) -> Generator[bytes, None, None]
             yield event("database", {"now": shapes.now(), "available": available})
         if news.devices or news.commit != cursor:
             cursor = news.commit
-            seen = [one for one in news.devices if sight.devices is None or one["name"] in sight.devices]
-            yield event("change", {"now": shapes.now(), "commit": cursor, "devices": seen}, cursor)
+            yield change(news, sight.devices)
 
 
 def _look(database: Database) -> Look:
@@ -127,10 +126,15 @@ def _sight(database: Database, actor: Actor | None) -> Sight:
         return Sight(True, access.visible_to(connection, actor))
 
 
-def event(name: str, data: Json, number: int | None = None) -> bytes:
-    """One event on the wire. Only what carries state has an id: resuming after a heartbeat must skip nothing."""
-    identity = "" if number is None else f"id: {number}\n"
-    return f"{identity}event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+def event(name: str, data: Json) -> bytes:
+    """One event on the wire, without an id: resuming after a heartbeat must skip nothing."""
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def change(news: News, among: set[str] | None) -> bytes:
+    """The one that carries state. among: names of the devices that its reader may see, None: all."""
+    data = f'{{"now":{shapes.now()},"commit":{news.commit},"devices":{news.told(among)}}}'
+    return f"id: {news.commit}\nevent: change\ndata: {data}\n\n".encode()
 
 
 def _cursor(text: str) -> int:

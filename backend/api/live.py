@@ -1,5 +1,7 @@
 """The live state: one thread watches the commit number for all event streams of this process."""
 
+import functools
+import json
 import logging
 import threading
 import time
@@ -30,14 +32,25 @@ MOST_STREAMS = 600
 
 @dataclass(frozen=True)
 class News:
-    """devices: those that changed; who has heard it knows all up to this commit.
+    """devices: JSON of those that changed, by name; who has heard it knows all up to this commit.
 
-    `available` is False while the database does not answer.
+    `available` is False while the database does not answer. Made once for all readers who know as much, and JSON once
+    for all of them: hundreds of streams tell the same.
     """
 
     commit: int
-    devices: list[Json]
+    devices: dict[str, str]
     available: bool
+
+    def told(self, among: set[str] | None) -> str:
+        """The devices of these names (None: all) as a JSON list."""
+        if among is None:
+            return self._all
+        return f"[{','.join(text for name, text in self.devices.items() if name in among)}]"
+
+    @functools.cached_property
+    def _all(self) -> str:
+        return f"[{','.join(self.devices.values())}]"
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,10 @@ class Live:
         self._channels: dict[int, queries.NewestRow] = {}
         self._watched = watching.NOTHING
         self._devices: dict[str, Json] = {}
+        self._texts: dict[str, str] = {}
         self._changed: dict[str, Change] = {}
+        # (what a reader knows: version or -1, cursor or 0) → its news, until there are newer ones.
+        self._made: dict[tuple[int, int], News] = {}
 
     @property
     def streams(self) -> int:
@@ -123,24 +139,33 @@ class Live:
         # A cursor from the future knows another database (a restored one), or a commit that we have not read yet.
         if reader.cursor > self._commit and self._reads < reader.reads + 2:
             return False
-        return reader.version >= 0 or reader.cursor != self._swept or bool(self._told(reader))
+        return reader.version >= 0 or reader.cursor != self._swept or bool(self._to_tell(reader).devices)
 
     def _news(self, reader: "Reader") -> News:
         reader.available = self._available
         if self._swept < 0:
-            return News(reader.cursor, [], self._available)
-        devices = self._told(reader)
+            return News(reader.cursor, {}, self._available)
+        news = self._to_tell(reader)
         reader.version, reader.cursor = self._version, self._swept
-        return News(self._swept, devices, self._available)
+        return news
 
-    def _told(self, reader: "Reader") -> list[Json]:
-        """The devices that are news to this reader."""
-        if reader.version >= 0:
-            names = [name for name, change in self._changed.items() if change.version > reader.version]
-        else:
-            since = reader.cursor if reader.cursor <= self._commit else -1
-            names = [name for name, change in self._changed.items() if change.commit > since]
-        return [self._devices[name] for name in names]
+    def _to_tell(self, reader: "Reader") -> News:
+        knows = (reader.version, 0) if reader.version >= 0 else (-1, reader.cursor)
+        if knows not in self._made:
+            if len(self._made) > MOST_STREAMS:
+                self._made.clear()  # who comes says what he knows: it may be anything
+            if reader.version >= 0:
+                names = [name for name, change in self._changed.items() if change.version > reader.version]
+            else:
+                since = reader.cursor if reader.cursor <= self._commit else -1
+                names = [name for name, change in self._changed.items() if change.commit > since]
+            self._made[knows] = News(self._swept, {name: self._text(name) for name in names}, self._available)
+        return self._made[knows]
+
+    def _text(self, name: str) -> str:
+        if name not in self._texts:
+            self._texts[name] = json.dumps(self._devices[name], separators=(",", ":"))
+        return self._texts[name]
 
     def _watch(self) -> None:
         try:
@@ -177,6 +202,7 @@ class Live:
             if self._available != available:
                 log.warning("live pages: %s", reason or "the database answers again")
                 self._available = available
+                self._made.clear()
                 self._condition.notify_all()
 
     def _read(self) -> None:
@@ -213,17 +239,18 @@ class Live:
     def _forget(self) -> None:
         """The database is an older one than we have read: restored. Nothing of the other one is true any more."""
         with self._condition:
-            self._channels.clear()
-            self._devices.clear()
-            self._changed.clear()
+            for known in (self._channels, self._devices, self._texts, self._changed, self._made):
+                known.clear()
             self._commit = self._swept = -1
 
     def _take(self, commit: int, devices: list[Json], whole: bool) -> None:
         with self._condition:
             self._version += 1
+            self._made.clear()
             for device in devices:
                 if self._devices.get(device["name"]) != device:
                     self._devices[device["name"]] = device
+                    self._texts.pop(device["name"], None)
                     self._changed[device["name"]] = Change(commit, self._version)
             self._commit = commit
             if whole:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, or_, select
 
 from .. import calibration, queries
 from ..alerts.tables import AlertRule, EpisodeRow
+from ..device_notes import updates
 from ..exposure import ACTIVATION_ENERGY, Exposure, exposure, mean_kinetic_temperature
 from ..models import Calibration
 from ..objects import ObjectStore
@@ -104,13 +105,15 @@ def episodes(connection: Connection, asked: Range) -> list[dict[str, Any]]:
 
 
 def marks(connection: Connection, asked: Range) -> list[dict[str, Any]]:
-    """What was changed: {t, text}."""
+    """What was changed: {t, text}, the oldest first."""
     rows = connection.execute(
         select(Calibration.revision, Calibration.gain, Calibration.offset, Calibration.created)
         .where(Calibration.channel_id == asked.channel)
         .where(Calibration.created >= asked.since, Calibration.created < asked.until)
     )
-    return [
-        {"t": created, "text": f"Calibration r{revision}: {gain:g} times the value {offset:+g}"}
+    found = [
+        (created, f"Calibration r{revision}: {gain:g} times the value {offset:+g}")
         for revision, gain, offset, created in rows
     ]
+    found += updates(connection, asked.channel, asked.since, asked.until)
+    return [{"t": t, "text": text} for t, text in sorted(found)]

@@ -7,6 +7,7 @@ PAGES = (
     ("web.overview.show_overview", "Overview", "overview"),
     ("web.alerts.show_alerts", "Alerts", "alerts"),
     ("web.archive.show_archive", "Archive", "archive"),
+    ("web.reports.show_reports", "Reports", "reports"),
     ("web.fleet.show_fleet", "Fleet", "fleet"),
 )
 
