@@ -1,6 +1,5 @@
 """The backend's commands. Each is one process; `run` starts them all. See python -m backend --help."""
 
-import gc
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ import click
 from . import failpoints
 from .command_group import CommandGroup
 from .errors import VerificationFailed
+from .garbage import collect_rarely
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def ingest() -> None:
     stop = _stop_signal()
     # A group of messages is a hundred thousand objects that all go away together, none of them in a cycle: to search
     # them for cycles every 700 objects would take a quarter of the time.
-    gc.freeze()
-    gc.set_threshold(200_000, 10, 10)
+    collect_rarely(200_000)
     database = _database(settings)
     bus = Bus(settings, topics(settings.ingest_share), on_subscribed=lambda: click.echo("ready"))
     bus.start()

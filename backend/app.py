@@ -19,6 +19,7 @@ from .accounts.guard import Guard
 from .api import health, live, metrics, newest, openapi, problems
 from .database import Database
 from .errors import PortBusy
+from .garbage import collect_rarely
 from .newest_cache import FromSql, NewestCache
 from .objects import ObjectStore
 from .settings import Settings
@@ -81,6 +82,8 @@ def serve(settings: Settings) -> None:
     try:
         database.check_revision()
         app = create_app(settings, database)
+        # A chart is thousands of objects, none in a cycle; to search for some took as long as the rest of its request.
+        collect_rarely(20_000)
         try:
             with _stop_signals() as stopping:
                 _serve(app, settings, stopping)

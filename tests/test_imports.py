@@ -19,6 +19,7 @@ BACKEND_ROWS = [
         "rollup",
         "exposure",
         "temperature",
+        "garbage",
         "time_zone",
         "spreadsheet",
         "command_group",

@@ -100,6 +100,8 @@ def look(browser, visit, size, scheme, axe):
     browser.settled()
     if "/sign-in" in browser.driver.current_url and visit.who == "admin":
         yield "it is not the page, but the sign-in"
+    # What is folded away is part of the page, too.
+    browser.run("document.querySelectorAll('details').forEach(part => { part.open = true })")
     if size == PHONE:
         if (width := browser.run("document.documentElement.scrollWidth")) > PHONE[0]:
             yield f"scrolls sideways: {width} px"

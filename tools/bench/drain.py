@@ -4,7 +4,6 @@ No validation, no ledger, no rollups, no newest, no application acks: decode, IN
 messages come by paho's own client, which is acknowledged one by one.
 """
 
-import gc
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from backend.bulk import Bulk
 from backend.bus import Bus, Message
 from backend.database import Database
 from backend.fast_client import FastClient, StockClient
+from backend.garbage import collect_rarely
 from backend.ingest import LINGER, PATIENCE, TOPICS
 from backend.settings import Settings
 
@@ -35,8 +35,7 @@ decode = msgspec.json.Decoder(Plain).decode
 
 def main(client: str) -> None:
     """Until it is killed; a line of how many readings are stored after every commit."""
-    gc.freeze()
-    gc.set_threshold(200_000, 10, 10)  # as ingest does
+    collect_rarely(200_000)  # as ingest does
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     settings = Settings.read(os.environ)
     database = Database(settings.database, settings.database_password)

@@ -64,7 +64,9 @@ def queries(readings: int, devices: int, rounds: int, kind: str, seed: int, as_j
 
 def _ask_all(database: "Database", made: Made, year: int, rounds: int, outcome: Outcome) -> None:
     from backend import queries as asked
+    from backend.garbage import collect_rarely
 
+    collect_rarely(20_000)  # as the web process does
     end = START + made.each * MINUTE
     until = START + YEAR * MINUTE
     for number in range(rounds):

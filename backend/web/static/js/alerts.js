@@ -25,6 +25,8 @@ async function read() {
     const fresh = page.getElementById("alerts");
     if (answer.ok && fresh) {
       put(fresh);
+      setText(byId("headline-rest"), page.getElementById("headline-rest").textContent);
+      byId("sentence").firstElementChild.replaceWith(page.getElementById("sentence").firstElementChild);
       document.title = page.title;
     }
   } catch {
