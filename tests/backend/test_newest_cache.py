@@ -23,7 +23,10 @@ def memory(redis):
 
 
 @pytest.fixture
-def cache(memory):
+def cache(memory, database):
+    # Redis is that of all tests, and their databases are copies of one.
+    with database.write() as connection:
+        connection.execute(update(Progress).values(history=uuid.uuid4().hex))
     return NewestCache(memory)
 
 
