@@ -4,8 +4,10 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import select, update
 
 from backend.alerts import rules
+from backend.alerts.tables import AlertRule
 from backend.database import Database
 from tests import signed_in
 from tests.backend.test_web_serve import Web
@@ -136,7 +138,19 @@ def test_the_chart_is_read_with_the_keyboard_and_has_a_table(page):
     assert sum(counted) == int(figure(page, "Readings"))
 
 
-def test_a_limit_is_moved_with_the_keyboard_and_changed_after_a_question(page, world):
+@pytest.fixture
+def rules_as_they_were(world):
+    """For the tests that come after it, in whatever order."""
+    database, _ = world
+    with database.read() as connection:
+        bodies = connection.execute(select(AlertRule.id, AlertRule.body)).all()
+    yield
+    with database.write() as connection:
+        for id, body in bodies:
+            connection.execute(update(AlertRule).where(AlertRule.id == id).values(body=body))
+
+
+def test_a_limit_is_moved_with_the_keyboard_and_changed_after_a_question(page, world, rules_as_they_were):
     open_device(page)
     handle = ".limit[aria-label*='too warm']"
     wait_for(lambda: page.shown(handle), "the limit's handle")
