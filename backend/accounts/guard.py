@@ -21,7 +21,7 @@ from .passwords import Passwords
 from .sessions import HOUR, Lifetime, Session
 from .sign_in import SignIn, network
 
-FOR_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
+FOR_PROGRAMS = ("/api/v1", "/healthz", "/readyz", "/metrics")
 FORM_COOKIE = "thermograph-form"
 # Wrong keys and tokens from one address.
 WRONG_BEARERS = (30, 60.0)

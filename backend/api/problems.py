@@ -10,9 +10,9 @@ from flask import Flask, Response, g, render_template, request
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from ..accounts.guard import FOR_PROGRAMS
 from ..errors import ThermographError
 
-FOR_PROGRAMS = ("/api/v1", "/healthz", "/readyz", "/metrics")
 MOST_TOLD = 20
 
 
