@@ -12,6 +12,11 @@ from .models import Channel, Device, DeviceRun
 from .reading import State, Status, printable
 
 LONGEST_VERSION = 64
+LAST_RUNS = """
+    SELECT device_id, firmware, settings FROM device_runs AS run WHERE device_id IN :keys
+    AND since = (SELECT max(since) FROM device_runs WHERE device_id = run.device_id)"""
+# A device that tells of another firmware every minute must not fill a page.
+MOST_UPDATES = 500
 
 # (firmware's version, revision of its settings)
 Run = tuple[str, int]
@@ -49,9 +54,8 @@ class DeviceNotes:
         return changed
 
     def _write_runs(self, bulk: Bulk, devices: dict[str, int]) -> None:
-        sql = "SELECT device_id, firmware, settings FROM device_runs WHERE device_id IN :keys ORDER BY device_id, since"
         ids = {devices[device] for device in self._runs}
-        before = {device_id: (firmware, settings) for device_id, firmware, settings in bulk.select(sql, ids)}
+        before = {device_id: (firmware, settings) for device_id, firmware, settings in bulk.select(LAST_RUNS, ids)}
         news = [
             (devices[device], received, *run)
             for device, (run, received) in sorted(self._runs.items())
@@ -61,15 +65,19 @@ class DeviceNotes:
 
 
 def updates(connection: Connection, channel: int, since: int, until: int) -> list[tuple[int, str]]:
-    """(Unix ms, what) of every change of what the channel's device runs, of since <= t < until, oldest first."""
+    """(Unix ms, what) of the changes of what the channel's device runs, of since <= t < until, oldest first.
+
+    Of very many the newest.
+    """
     rows = connection.execute(
         select(DeviceRun.since, DeviceRun.firmware, DeviceRun.settings)
         .join(Channel, Channel.device_id == DeviceRun.device_id)
         .where(Channel.id == channel, DeviceRun.since < until)
-        .order_by(DeviceRun.since)
+        .order_by(DeviceRun.since.desc())
+        .limit(MOST_UPDATES)
     ).all()
     found = []
-    for (_, firmware, settings), (t, newer, changed) in itertools.pairwise(rows):
+    for (_, firmware, settings), (t, newer, changed) in itertools.pairwise(reversed(rows)):
         if newer != firmware:
             found.append((t, f"Firmware {newer}, before: {firmware}"))
         if changed != settings:

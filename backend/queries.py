@@ -150,18 +150,17 @@ def newest(connection: Connection, intervals: bool = True, among: Collection[str
     """
     corrections = calibration.corrections(connection)
     asked = _newest(RECENT if intervals else 1, _has_arrays(connection))
-    found = connection.execute(asked if among is None else asked.where(Device.name.in_(among)))
-    rows = _in_order(found)
+    rows = _in_order(connection.execute(asked if among is None else asked.where(Device.name.in_(among))))
     if not intervals and not corrections:
         return list(itertools.starmap(NewestRow, rows))
     return [_newest_row(row, corrections) for row in rows]
 
 
 def newest_measured(connection: Connection, since: int) -> list[NewestRow]:
-    """As newest(), of the channels whose newest reading came after commit `since`, before any calibration."""
+    """As newest(), in no order, of the channels whose newest reading came after commit `since`, not calibrated."""
     return [
         _newest_row(row, {})
-        for row in _in_order(connection.execute(_newest(RECENT, _has_arrays(connection)).where(Newest.commit > since)))
+        for row in connection.execute(_newest(RECENT, _has_arrays(connection)).where(Newest.commit > since))
     ]
 
 

@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_generate_tests(metafunc):
-    """MariaDB takes part where the marker `every_database` says so: what stores readings, not what shows them."""
+    """On SQLite and PostgreSQL, unless `sqlite_only`; on MariaDB where the marker `every_database` says so: what stores
+    readings, not what shows them."""
     if "database_kind" not in metafunc.fixturenames:
         return
     kinds = ["sqlite"]

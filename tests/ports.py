@@ -7,7 +7,7 @@ import socket
 
 # Below Linux's ephemeral range (32768 up, /proc/sys/net/ipv4/ip_local_port_range): a port that the kernel itself hands
 # to outgoing connections may be gone between asking and binding.
-FIRST, LAST = 12_000, 32_000
+FIRST = 12_000
 # Each pytest-xdist worker has a slice of its own; a run outside it, such as one that a test starts, one of the others.
 SLICE = 2_000
 FOR_WORKERS, FOR_OTHERS = 6, 4

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..temperature import Scale, degrees_fahrenheit, fahrenheit
+from ..temperature import IN_FAHRENHEIT, Scale, shown
 from .episodes import Episode
 from .rule import Rule
 
@@ -35,18 +35,16 @@ class Subject:
 
 def sign(unit: str, scale: Scale = "C") -> str:
     """How people write the unit. scale: of temperatures."""
-    return "°F" if unit == "Cel" and scale == "F" else UNITS.get(unit, unit)
+    return "°F" if shown(unit, scale) is IN_FAHRENHEIT else UNITS.get(unit, unit)
 
 
 def amount(value: float, unit: str, scale: Scale = "C") -> str:
-    shown = fahrenheit(value) if unit == "Cel" and scale == "F" else value
-    return f"{shown:.10g} {sign(unit, scale)}".rstrip()
+    return f"{shown(unit, scale).value(value):.10g} {sign(unit, scale)}".rstrip()
 
 
 def difference(value: float, unit: str, scale: Scale = "C") -> str:
     """Of two values."""
-    shown = degrees_fahrenheit(value) if unit == "Cel" and scale == "F" else value
-    return f"{shown:.10g} {sign(unit, scale)}".rstrip()
+    return f"{shown(unit, scale).difference(value):.10g} {sign(unit, scale)}".rstrip()
 
 
 def lasting(ms: float) -> str:

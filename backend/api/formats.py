@@ -41,7 +41,7 @@ class Line(NamedTuple):
         """The same with temperatures in Fahrenheit; other units stay."""
         if self.unit != "Cel":
             return self
-        return self._replace(unit=FAHRENHEIT, value=_shown(self.value), measured=_shown(self.measured))
+        return self._replace(unit=FAHRENHEIT, value=_to_fahrenheit(self.value), measured=_to_fahrenheit(self.measured))
 
 
 def as_json(line: Line) -> Json:
@@ -104,8 +104,8 @@ def _utc(t: int) -> str:
     return datetime.fromtimestamp(t / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _shown(celsius: float | None) -> float | None:
-    return None if celsius is None else fahrenheit(celsius)
+def _to_fahrenheit(celsius: float | None) -> float | None:
+    return None if celsius is None else round(fahrenheit(celsius), 6)
 
 
 def _emptied(buffer: io.StringIO) -> bytes:

@@ -86,7 +86,6 @@ class Live:
         self._channels: dict[int, queries.NewestRow] = {}
         self._watched = watching.NOTHING
         self._devices: dict[str, Json] = {}
-        self._texts: dict[str, str] = {}
         self._changed: dict[str, Change] = {}
         # (what a reader knows: version or -1, cursor or 0) → its news, until there are newer ones.
         self._made: dict[tuple[int, int], News] = {}
@@ -159,13 +158,9 @@ class Live:
             else:
                 since = reader.cursor if reader.cursor <= self._commit else -1
                 names = [name for name, change in self._changed.items() if change.commit > since]
-            self._made[knows] = News(self._swept, {name: self._text(name) for name in names}, self._available)
+            texts = {name: json.dumps(self._devices[name], separators=(",", ":")) for name in names}
+            self._made[knows] = News(self._swept, texts, self._available)
         return self._made[knows]
-
-    def _text(self, name: str) -> str:
-        if name not in self._texts:
-            self._texts[name] = json.dumps(self._devices[name], separators=(",", ":"))
-        return self._texts[name]
 
     def _watch(self) -> None:
         try:
@@ -239,7 +234,7 @@ class Live:
     def _forget(self) -> None:
         """The database is an older one than we have read: restored. Nothing of the other one is true any more."""
         with self._condition:
-            for known in (self._channels, self._devices, self._texts, self._changed, self._made):
+            for known in (self._channels, self._devices, self._changed, self._made):
                 known.clear()
             self._commit = self._swept = -1
 
@@ -250,7 +245,6 @@ class Live:
             for device in devices:
                 if self._devices.get(device["name"]) != device:
                     self._devices[device["name"]] = device
-                    self._texts.pop(device["name"], None)
                     self._changed[device["name"]] = Change(commit, self._version)
             self._commit = commit
             if whole:

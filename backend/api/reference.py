@@ -3,9 +3,8 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-Json = dict[str, Any]
+from .shapes import Json
 
 METHODS = ("get", "post", "put", "patch", "delete")
 EXAMPLES = {"name": "fridge-1", "stream": "9f3a1c02"}  # of path parameters; the others are numbers
@@ -86,7 +85,7 @@ def _operation(method: str, path: str, operation: Json, server: str) -> Operatio
         about=operation.get("description", ""),
         parameters=tuple(map(_parameter, operation["parameters"])),
         takes=tuple(content),
-        body=next((_shape(media["schema"]) for media in content.values() if "schema" in media), ""),
+        body=_shape_in(content),
         answers=tuple(answer for answer in answers if answer.status < "4"),
         refusals=tuple(answer for answer in answers if answer.status >= "4"),
         example=_example(method, path, operation, server),
@@ -96,20 +95,23 @@ def _operation(method: str, path: str, operation: Json, server: str) -> Operatio
 def _parameter(parameter: Json) -> Field:
     schema = parameter["schema"]
     about = parameter.get("description") or schema.get("description", "")
-    where = {"path": "path", "query": "query", "header": "header"}[parameter["in"]]
-    return Field(parameter["name"], f"{where}, {kind(schema)}", "", parameter.get("required", False), about)
+    return Field(parameter["name"], f"{parameter['in']}, {kind(schema)}", "", parameter.get("required", False), about)
 
 
 def _answer(status: str, answer: Json) -> Answer:
     content = answer.get("content", {})
-    shape = next((_shape(media["schema"]) for media in content.values() if "schema" in media), "")
-    return Answer(status, answer["description"], tuple(content), shape)
+    return Answer(status, answer["description"], tuple(content), _shape_in(content))
 
 
 def _fields(schema: Json) -> Iterator[Field]:
     required = schema.get("required", ())
     for name, one in schema.get("properties", {}).items():
         yield Field(name, kind(one), _shape(one), name in required, one.get("description", ""))
+
+
+def _shape_in(content: Json) -> str:
+    """content: media type → its schema; they are of one shape."""
+    return next((_shape(media["schema"]) for media in content.values() if "schema" in media), "")
 
 
 def _shape(schema: Json) -> str:
@@ -139,6 +141,7 @@ def _list_of(schema: Json) -> str:
 def _bounds(schema: Json) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     text = (f" from {low:g}" if low is not None else "") + (f" to {high:g}" if high is not None else "")
+    # A bound that only keeps a number within a database's integers would tell nobody anything.
     return text if max(abs(low or 0), abs(high or 0)) < 1e12 else ""
 
 

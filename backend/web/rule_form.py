@@ -11,7 +11,7 @@ from ..alerts.rules import RuleEntry, Wanted
 from ..alerts.schedule import Schedule
 from ..alerts.sentence import MEASURES, lasting
 from ..errors import SettingsError
-from ..temperature import Scale, celsius, degrees_fahrenheit, fahrenheit, kelvins
+from ..temperature import Scale, shown
 
 KINDS = (
     ("high", "is above"),
@@ -60,12 +60,11 @@ def wanted(values: Mapping[str, Any], unit: str) -> Wanted:
     """
     channel, device, measure = subject(values["subject"])
     kind = values["kind"]
-    in_fahrenheit = unit == "Cel" and values["scale"] == "F"
-    of_limit, of_difference = (celsius, kelvins) if in_fahrenheit else (float, float)
+    typed_as = shown(unit, values["scale"])
     rule = Rule(
         kind=kind,
-        limit=_limit(values, of_difference if kind in ("rise", "fall") else of_limit),
-        clear=0.0 if kind == "silent" else of_difference(number(values["clear"] or "0", "The way back")),
+        limit=_limit(values, typed_as.kept_difference if kind in ("rise", "fall") else typed_as.kept_value),
+        clear=0.0 if kind == "silent" else typed_as.kept_difference(number(values["clear"] or "0", "The way back")),
         duration=duration.parse(values["duration"]),
         window=0 if kind == "silent" else duration.parse(values["window"]),
         hold=duration.parse(values["hold"]),
@@ -93,9 +92,8 @@ def _limit(values: Mapping[str, Any], kept: Callable[[float], float]) -> float:
 def values_of(entry: RuleEntry, scale: Scale) -> dict[str, Any]:
     """What the form shows for a rule that there is."""
     rule, schedule = entry.rule, entry.rule.schedule
-    in_fahrenheit = entry.unit == "Cel" and scale == "F"
-    of_limit, of_difference = (fahrenheit, degrees_fahrenheit) if in_fahrenheit else (float, float)
-    shown = of_difference if rule.kind in ("rise", "fall") else of_limit
+    told_as = shown(entry.unit, scale)
+    limit = told_as.difference(rule.limit) if rule.kind in ("rise", "fall") else told_as.value(rule.limit)
     hours = (
         {"days": tuple(map(str, schedule.days)), "start": _clock(schedule.start), "end": _clock(schedule.end)}
         | {"zone": schedule.zone}
@@ -109,9 +107,9 @@ def values_of(entry: RuleEntry, scale: Scale) -> dict[str, Any]:
         "name": entry.name,
         "subject": f"channel:{entry.channel}" if entry.channel else f"health:{rule.measure}:{entry.device}",
         "kind": rule.kind,
-        "limit": "" if silent else f"{shown(rule.limit):.10g}",
+        "limit": "" if silent else f"{limit:.10g}",
         "silence": lasting(rule.limit) if silent else EMPTY["silence"],
-        "clear": f"{of_difference(rule.clear):.10g}",
+        "clear": f"{told_as.difference(rule.clear):.10g}",
         "duration": lasting(rule.duration) if rule.duration else "",
         "window": lasting(rule.window) if rule.window else "",
         "hold": lasting(rule.hold),

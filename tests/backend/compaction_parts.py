@@ -2,8 +2,6 @@
 
 import hashlib
 
-import pytest
-
 from backend import chain
 from backend.catalog import Catalog
 from backend.compaction import Compaction
@@ -13,8 +11,6 @@ from tests.backend.archive_parts import rows_of
 DAY = 86_400_000
 DAYS = ("2025-11-22", "2025-11-23")
 LONG_AFTER = "2026-06-01"
-# For what does not depend on the database.
-SQLITE = pytest.mark.sqlite_only
 
 
 def compaction(store, database=None, remove_after=0):

@@ -10,12 +10,12 @@ from backend import chain, manifest
 from backend.errors import VerificationFailed
 from backend.parquet import ArchivedReading, Readings, encode
 from tests.backend.archive_parts import archive_all, rows_of
-from tests.backend.compaction_parts import DAYS, SQLITE, add, broken, compact, kinds
+from tests.backend.compaction_parts import DAYS, add, broken, compact, kinds
 from tests.backend.test_commit import telemetry
 from tools.commands import tools
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 class TestChain:
     """Each night a manifest; then somebody changes something, on any day."""
 

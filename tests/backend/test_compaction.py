@@ -21,7 +21,6 @@ from tests.backend.compaction_parts import (
     DAY,
     DAYS,
     LONG_AFTER,
-    SQLITE,
     add,
     broken,
     compact,
@@ -93,7 +92,7 @@ def test_the_whole_leaves_sql_like_any_batch(filled, store):
     assert findings(filled, store)[0] == []
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_a_restored_database_agrees_while_the_old_objects_are_there(filled, store, tmp_path):
     compact(store, filled, remove_after=10**12)
     new = Database(f"sqlite:///{tmp_path}/new.db")
@@ -106,7 +105,7 @@ def test_a_restored_database_agrees_while_the_old_objects_are_there(filled, stor
     new.close()
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_only_days_that_are_over_for_long_enough(filled, store):
     at = ARRIVAL - ARRIVAL % DAY + DAY + 6 * HOUR
     assert (due_through(at, 6 * HOUR), due_through(at - 1, 6 * HOUR)) == ("2025-11-22", "2025-11-21")
@@ -128,7 +127,7 @@ def test_a_day_whose_batches_are_not_all_uploaded_waits(filled, store, ingest):
     assert sizes(store) == dict.fromkeys(DAYS, 1)
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_the_old_objects_stay_as_long_as_was_asked(filled, store):
     before = sum(sizes(store).values())
     now = [ARRIVAL]
@@ -152,7 +151,7 @@ def test_sql_follows_what_was_joined_from_s3_alone(filled, store):
     assert findings(filled, store)[0] == []
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_from_s3_alone_what_was_lost_is_made_again_while_its_parts_are_there(filled, store):
     rows = rows_in(store)
     compact(store, remove_after=10**12)
@@ -182,7 +181,7 @@ def test_a_day_that_has_changed_meanwhile_is_left(filled, store):
     assert Catalog(filled).keys(DAYS[0]) == known
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_with_sql_a_stranger_is_neither_taken_in_nor_removed(filled, store):
     row = rows_of(store, next(iter(store.list("day="))).key)[0]
     body = encode(Readings.of_rows([ArchivedReading(**{**vars(row), "device": "stranger"})]))
@@ -194,7 +193,7 @@ def test_with_sql_a_stranger_is_neither_taken_in_nor_removed(filled, store):
     assert [finding.kind for finding in findings(filled, store)[0]] == ["object-unknown"]
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_an_altered_or_missing_object_stops_its_day_only(filled, store):
     keys = [entry.key for entry in store.list(f"day={DAYS[0]}")]
     body = store.get(keys[0])
@@ -209,7 +208,7 @@ def test_an_altered_or_missing_object_stops_its_day_only(filled, store):
     assert findings(filled, store)[0] == kinds(store) == []
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_of_two_that_hold_the_whole_day_everybody_keeps_the_same(filled, store):
     """Two versions of a library may encode the same rows to other bytes."""
     rows = rows_in(store)
@@ -238,7 +237,7 @@ def test_a_union_is_the_same_in_any_order_and_refuses_what_differs():
     assert len(union([])) == 0
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 def test_the_function_of_aws_does_the_same(filled, store, monkeypatch):
     monkeypatch.setenv("THERMOGRAPH_S3_BUCKET", store.bucket)
     rows = rows_in(store)

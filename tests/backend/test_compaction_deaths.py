@@ -4,7 +4,7 @@ import pytest
 
 from backend import failpoints
 from tests.backend.archive_parts import archive_all, findings
-from tests.backend.compaction_parts import DAYS, SQLITE, compact, gaps_in, kinds, rows_in, sizes
+from tests.backend.compaction_parts import DAYS, compact, gaps_in, kinds, rows_in, sizes
 from tests.backend.test_commit import telemetry
 
 STEPS = [point for point in failpoints.POINTS if point.startswith("compact.")]
@@ -20,7 +20,7 @@ def at(monkeypatch, point, do):
     monkeypatch.setattr(failpoints, "reach", lambda found: waiting.pop()() if found == point and waiting else None)
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("point", [point for point in STEPS if point not in ("compact.replacing", "compact.replaced")])
 def test_from_s3_alone_a_death_at_any_step_costs_nothing(filled, store, monkeypatch, point):
     rows, gaps = rows_in(store), gaps_in(store)
@@ -38,7 +38,7 @@ def test_from_s3_alone_a_death_at_any_step_costs_nothing(filled, store, monkeypa
     assert kinds(store) == []
 
 
-@SQLITE
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("point", "with_sql"),
     # Within SQL's transaction the other one would wait for its end.

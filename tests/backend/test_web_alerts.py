@@ -15,6 +15,7 @@ from backend.app import create_app
 from backend.hot_window import day_of
 from backend.models import Device
 from backend.settings import Settings
+from backend.temperature import shown
 from tests import signed_in
 from tests.backend.archive_parts import archive_all
 from tests.backend.test_alerts_engine import WARM, minutes
@@ -105,6 +106,13 @@ def test_an_address_that_asks_for_fahrenheit_has_it_in_sentences_peaks_and_blank
         (episode,) = episode_log.episodes(connection)
     answer = client.post(f"/alerts/episodes/{episode.id}/acknowledge", query_string=shown)
     assert answer.location == f"/alerts?unit=F&tz=Asia/Tokyo#episode-{episode.id}"
+
+
+@pytest.mark.parametrize("typed", ["1", "0.1", "3", "47", "-40", "98.6", "0.001"])
+def test_what_was_typed_in_fahrenheit_is_shown_again(typed):
+    kept = shown("Cel", "F")
+    assert f"{kept.value(kept.kept_value(float(typed))):.10g}" == typed
+    assert f"{kept.difference(kept.kept_difference(float(typed))):.10g}" == typed
 
 
 def test_a_scale_changes_temperatures_only(app, database, rows):

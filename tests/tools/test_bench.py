@@ -23,6 +23,13 @@ def bench(*words, firmware=ROOT / "firmware", timeout=120):
     )  # fmt: skip
 
 
+def test_a_package_that_is_missing_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    monkeypatch.delitem(sys.modules, "tools.bench.streams", raising=False)
+    told = CliRunner().invoke(commands.bench, ["streams"])
+    assert told.exit_code == 78 and "psutil is not installed" in told.stderr and "tools setup" in told.stderr
+
+
 @pytest.fixture
 def broken(tmp_path):
     """A firmware that does not settle what a power cut left half-way."""

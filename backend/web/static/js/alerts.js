@@ -25,8 +25,7 @@ async function read() {
     const fresh = page.getElementById("alerts");
     if (answer.ok && fresh) {
       put(fresh);
-      setText(byId("headline-rest"), page.getElementById("headline-rest").textContent);
-      byId("sentence").firstElementChild.replaceWith(page.getElementById("sentence").firstElementChild);
+      tell(page);
       document.title = page.title;
     }
   } catch {
@@ -37,6 +36,14 @@ async function read() {
     again = false;
     read();
   }
+}
+
+/** A screen reader says what changes here: only what says something else is written. */
+function tell(page) {
+  const [heading, fresh] = [byId("headline"), page.getElementById("headline")];
+  setText(heading, fresh.textContent);
+  heading.dataset.mood = fresh.dataset.mood;
+  setText(byId("headline-rest"), page.getElementById("headline-rest").textContent);
 }
 
 /** What somebody has opened stays open, and the focus stays where it is. */

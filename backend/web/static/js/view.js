@@ -80,6 +80,7 @@ export function bindControls() {
   const show = () => {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.unit === view.scale));
     if (zone) zone.value = view.zone;
+    view.localise();
   };
   for (const button of buttons) {
     button.addEventListener("click", () => view.set({ unit: button.dataset.unit === "C" ? null : button.dataset.unit }));
@@ -90,8 +91,6 @@ export function bindControls() {
     zone.addEventListener("change", () => view.set({ tz: zone.value }));
   }
   view.addEventListener("change", show);
-  view.addEventListener("change", () => view.localise());
   show();
   view.carry();
-  view.localise();
 }
