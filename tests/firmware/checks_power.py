@@ -66,7 +66,7 @@ def wakes(made, path, books, until):
             def link(on_wait, on_message):
                 return Link(World(), books, "fridge-1", on_wait, on_message)
 
-            power.run(one, Node(one.settings, one, one.clock, outbox, sensors, link, one.store))
+            power.Sleeper(one, Node(one.settings, one, one.clock, outbox, sensors, link, one.store)).run()
         except chip.DeepSleep as sleep:
             made.wake(sleep.args[0])
         except chip.Reset:

@@ -28,7 +28,7 @@ if sys.argv[3] == "0":
     print(json.dumps({"fakes": FAKES, "used": [dht, esp32, machine, network, onewire].count(None)}))
     sys.exit()
 
-import main
+from thermograph.start import build
 from thermograph.boards import power
 
 
@@ -70,7 +70,7 @@ def run(path, hours):
     ears = Ears()
     one = board(path)
     one.say = ears.say
-    node = main.build(one)
+    node = build(one)
     end, told = hours * 3600000, 0
     while made.ms() < end:
         node.step()

@@ -34,17 +34,25 @@ def unpack(data):
     return fields if isinstance(fields, dict) else None
 
 
-def run(board, node):
-    """Until KeyboardInterrupt; on a board that sleeps it does not return, for a wake is a boot."""
-    kept = board.memory()
-    if kept:
-        node.restore(kept, board.slept())
-    try:
-        while True:
-            node.step()
-            spare = min(node.rest(), _LONGEST)
-            if spare >= _SHORTEST and not board.awake():
-                node.close()
-                board.sleep(spare, node.memory())
-    finally:
-        node.close()
+class Sleeper:
+    """A Node that sleeps between its samples."""
+
+    def __init__(self, board, node):
+        self._board = board
+        self._node = node
+
+    def run(self):
+        """Until KeyboardInterrupt; on a board that sleeps it does not return, for a wake is a boot."""
+        board, node = self._board, self._node
+        kept = board.memory()
+        if kept:
+            node.restore(kept, board.slept())
+        try:
+            while True:
+                node.step()
+                spare = min(node.rest(), _LONGEST)
+                if spare >= _SHORTEST and not board.awake():
+                    node.close()
+                    board.sleep(spare, node.memory())
+        finally:
+            node.close()
