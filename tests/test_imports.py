@@ -63,13 +63,19 @@ BACKEND_ROWS = [
     {"__main__", "lambda_handler"},
 ]
 FIRMWARE_ROWS = [
-    {"errors", "reading", "clock", "build", "packets", "resolver", "sntp", "wifi"},
+    {"errors", "moment", "reading", "clock", "build", "packets"},
+    {"wifi", "joining"},
+    {"resolver"},
+    {"names", "sntp"},
+    {"time_servers"},
     {"sector", "settings", "sensors"},
-    {"outbox", "link", "schedule", "sampling", "sending", "settings_store", "crashlog", "commands"},
+    {"outbox", "link", "connecting", "schedule", "sampling", "sending", "settings_store", "crashlog", "commands"},
+    {"kept"},
     {"contact"},
     {"node"},
     {"portal"},
     {"boards"},
+    {"start"},
 ]
 ONLY_IMPORTER = {
     "paho": {

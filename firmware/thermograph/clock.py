@@ -39,6 +39,9 @@ class Clock:
             self._ticks = ticks
         return self._uptime
 
+    def pause(self, ms):
+        self._time.sleep_ms(ms)
+
     def now(self):
         """(t, quality): Unix ms UTC, or the uptime and "none" while the clock is not set."""
         uptime = self.uptime()

@@ -44,7 +44,7 @@ def _restart(fields, node, board):
 
 
 def _forget_wifi(fields, node, board):
-    board.store.forget("networks")
+    board.store.do("forget", "networks")
     node.restart("command")
     return "Wi-Fi networks forgotten"
 

@@ -2,6 +2,7 @@
 
 from . import VERSION, reading
 from .errors import LinkError
+from .moment import let_go
 
 _RETRY_FIRST, _RETRY_LAST = 1000, 60000  # ms between two attempts to connect
 _ACK_WAIT = 300  # ms after subscribing in which retained messages come; without them too much is sent, nothing lost
@@ -15,12 +16,12 @@ _TEXT = 120  # characters of one text in state
 
 
 class Contact:
-    """board: see README.md, "A new board"; link(on_wait, on_message) builds the Link; store: settings_store.Store,
-    log: CrashLog, or None; outbox: its numbers are told; None if even that is broken."""
+    """board: see README.md, "A new board"; link(on_wait, on_message) builds the Link; store, log: what kept.py
+    keeps of settings and crashes; outbox: its numbers are told; None if even that is broken."""
 
     safe = True
 
-    def __init__(self, settings, board, clock, outbox, link, store=None, log=None):
+    def __init__(self, settings, board, clock, outbox, link, store, log):
         self._settings = settings
         self._board = board
         self._clock = clock
@@ -50,7 +51,7 @@ class Contact:
         try:
             if self._link.connected:
                 self._serve(spare)
-            elif self._clock.uptime() >= self._retry_at and self.wants_link():
+            elif (self._clock.uptime() >= self._retry_at or self._link.network_is_new()) and self.wants_link():
                 self._connect()
             else:
                 self._board.pause(spare)
@@ -109,10 +110,10 @@ class Contact:
         more = {"command": self._command, "link": self._failure}
         if self.safe:
             more["safe"] = True
-        if self._store is not None and self._store.error:
+        if self._store.error:
             more["settings_error"] = self._store.error
             more["refused"] = self._store.refused
-        if self._log is not None and self._log.newest:
+        if self._log.newest:
             more["crash"] = self._log.newest["text"]
             more["crash_t"] = self._log.newest["t"]
             more["crashes"] = self._log.in_a_row
@@ -131,8 +132,8 @@ class Contact:
         self._say("connected to %s:%d" % (self._settings.broker.host, self._settings.broker.port))
         self._retry = _RETRY_FIRST
         self._state_at = self._contact_at = self._clock.uptime()
-        if self._store is not None and self._store.on_trial:
-            self._store.confirm()
+        if self._store.on_trial:
+            self._store.do("confirm")
             self._say("settings %d do connect" % self._settings.revision)
         self._link.listen(_ACK_WAIT)
 
@@ -172,7 +173,7 @@ class Contact:
         try:
             if leaf == b"ack":
                 self._on_ack(payload)
-            elif leaf == b"settings" and payload and self._store is not None:
+            elif leaf == b"settings" and payload:
                 self._on_settings(payload)
             elif leaf == b"command" and payload:
                 self._on_command(payload)
@@ -183,14 +184,14 @@ class Contact:
         from . import commands
 
         done, text = commands.run(payload, self, self._board)
+        commands = None
+        let_go("commands")
         self._command = done or self._command
         self._state_at = self._clock.uptime()
         self._say(text)
 
     def _on_settings(self, payload):
-        from .settings_store import LIVE
-
-        changed = self._store.offer(payload)
+        changed = self._store.do("offer", payload)
         if changed is None:
             return
         self._state_at = self._clock.uptime()
@@ -198,7 +199,7 @@ class Contact:
             self._say("settings refused: %s" % self._store.error)
             return
         self._say("settings %d: %s" % (self._store.settings.revision, ", ".join(changed)))
-        if self.safe or any([name not in LIVE and name != "revision" for name in changed]):
+        if self.safe or not self._store.live:
             self.restart("settings")
         else:
             self._apply(self._store.settings)
@@ -210,20 +211,24 @@ class Contact:
         now = self._clock.uptime()
         if self._link.connected or not self.wants_link():
             self._contact_at = now
-        if self._log is not None and self._log.in_a_row and not self.safe and now - self._started >= _CALM:
-            self._log.calm()
-        if self._store is not None and self._store.on_trial and now - self._started >= _TRIAL:
-            self._store.roll_back("not connected in %d s" % (_TRIAL // 1000))
+        if self._log.in_a_row and not self.safe and now - self._started >= _CALM:
+            self._log.do("calm")
+        if self._store.on_trial and now - self._started >= _TRIAL:
+            self._store.do("roll_back", "not connected in %d s" % (_TRIAL // 1000))
             self.restart("settings rolled back")
+        if self._board.setup_wanted():
+            self._link.drop()
+            if self._board.setup(self.tick):
+                self.restart("set up")
         if self._restart is not None:
-            if self._log is not None and self.safe:
-                self._log.calm()
+            if self.safe:
+                self._log.do("calm")
             self._restart_now(self._restart)
         limit = self._settings.restart_after * 1000
         if limit and now - self._contact_at >= limit and self._clock.now()[1] != "none":
             self._restart_now("no broker for %d s" % (limit // 1000))  # without a clock it would end what dates others
         if self.safe and now - self._started >= _QUIET:
-            self._log.calm(_LAST_CHANCE)
+            self._log.do("calm", _LAST_CHANCE)
             self._restart_now("safe mode was quiet")
 
     def _restart_now(self, why):

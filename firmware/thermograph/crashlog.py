@@ -25,6 +25,9 @@ class CrashLog:
         """{t, tq, text} or None."""
         return self._entries[-1] if self._entries else None
 
+    def read(self):
+        """What the file holds: to be made is to read it."""
+
     @property
     def entries(self):
         return list(self._entries)

@@ -15,7 +15,7 @@ class Node(Contact):
 
     safe = False
 
-    def __init__(self, settings, board, clock, outbox, sensors, link, store=None, log=None):
+    def __init__(self, settings, board, clock, outbox, sensors, link, store, log):
         start = clock.uptime()
         self._schedule = Schedule(_ms(settings.interval), clock)
         self._sampler = Sampler(sensors, clock, self._keep, self._on_driver)
@@ -76,8 +76,7 @@ class Node(Contact):
 
         text = describe(error)
         self._say("sensor: %s" % text)
-        if self._log is not None:
-            self._log.note(text)
+        self._log.do("note", text)
 
     # -- sending
 
@@ -85,7 +84,7 @@ class Node(Contact):
         """True on mains; on a battery, if the send policy wants to send, an ack is awaited, or there is news."""
         if not self._settings.battery or not self._told:
             return True
-        if self._store is not None and self._store.on_trial:
+        if self._store.on_trial:
             return True
         return self._window.unacked > 0 or self._policy.wants(self._clock.uptime(), self._window.waiting)
 
@@ -106,8 +105,7 @@ class Node(Contact):
     def memory(self):
         """What a deep sleep must not forget; restore() takes it. JSON can write it. To be asked just before it: who
         comes to sleep has not crashed."""
-        if self._log is not None:
-            self._log.calm()
+        self._log.do("calm")
         now = self._clock.uptime()
         return {
             "freed": self._outbox.freed,

@@ -9,11 +9,11 @@ _PINGRESP = 0xD0
 
 
 class Packets:
-    """stream: send, recv, wait, close, which never block. deadline: the uptime in ms after which every wait raises
+    """stream: send, recv, wait, close, which never block; TLS takes its place when it is there. deadline: the uptime in ms after which every wait raises
     LinkError; step: what that then names. heard, said: uptime of the last packet in and out; pong: a PINGRESP came."""
 
     def __init__(self, stream, clock, on_wait):
-        self._stream = stream
+        self.stream = stream
         self._clock = clock
         self._on_wait = on_wait
         self._packet = b""
@@ -25,15 +25,11 @@ class Packets:
         self.pong = False
         self.step = "tcp"
 
-    def secure(self, wrap):
-        """Go on through wrap(stream)."""
-        self._stream = wrap(self._stream)
-
     def setblocking(self, flag):
         """umqtt asks for a blocking socket with each packet; ours never blocks."""
 
     def close(self):
-        self._stream.close()
+        self.stream.close()
 
     def write(self, data, size=None):
         """Collect; send as soon as a whole packet is there."""
@@ -60,7 +56,7 @@ class Packets:
         records of its own."""
         end = min(self._clock.uptime() + ms, self.deadline)
         while not self._first:
-            self._first = self._stream.recv(1)
+            self._first = self.stream.recv(1)
             if self._first == b"":
                 raise LinkError("the broker closed the connection", self.step)
             if not self._first and not self.wait(False, end - self._clock.uptime()):
@@ -97,7 +93,7 @@ class Packets:
         while True:
             spare = self._on_wait()
             left = end - self._clock.uptime()
-            if self._stream.wait(writing, max(0, min(spare, left, SLICE))):
+            if self.stream.wait(writing, max(0, min(spare, left, SLICE))):
                 return True
             if left <= 0:
                 return False
@@ -121,7 +117,7 @@ class Packets:
         view = memoryview(self._out)[: self._filled]
         self._filled = 0
         while len(view):
-            count = self._stream.send(view)
+            count = self.stream.send(view)
             if count:
                 view = view[count:]
             else:
@@ -131,7 +127,7 @@ class Packets:
     def _receive(self, size):
         data = b""
         while len(data) < size:
-            chunk = self._stream.recv(size - len(data))
+            chunk = self.stream.recv(size - len(data))
             if chunk is None:
                 self.until(False)
             elif not chunk:

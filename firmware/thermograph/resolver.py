@@ -1,7 +1,7 @@
 """Resolver: a host's IPv4 address by DNS over UDP (RFC 1035), without ever blocking.
 
 The system's resolver may take minutes when its servers are silent, and the ESP32's blocks all else meanwhile. This one
-is asked again and again, step by step. pack_query and unpack_answer are pure and take any bytes.
+is asked again and again, step by step, and loaded for that. pack_query and unpack_answer are pure and take any bytes.
 """
 
 import errno
@@ -12,8 +12,7 @@ from .errors import LinkError
 _PORT = 53
 _TRY = 1500  # ms until the next server is asked
 _PAUSE = 200  # ms until it is asked where a server is not there
-_TTL_LEAST, _TTL_MOST = 30, 86400  # s
-_KEPT = 8  # names
+_TTL_MOST = 86400  # s
 _A, _CNAME, _IN = 1, 5, 1
 _HEAD = "!HHHHHH"
 _HOPS = 16  # CNAMEs followed in one answer
@@ -29,43 +28,16 @@ class Refused(Exception):
     """The server answers that there is no address."""
 
 
-class Resolver:
-    """network: servers() gives texts "IP" or "IP:PORT", known(host) an address or None, udp(ip, port) a connected
-    socket; entropy(size): random bytes. Names that were found are kept as long as the answer allows; afterwards the
-    last good answer is used where there is no other."""
-
-    def __init__(self, network, clock, entropy):
-        self.network = network
-        self.clock = clock
-        self.entropy = entropy
-        self.kept = {}  # host: (ip, uptime until which it holds)
-
-    def lookup(self, host, timeout):
-        """A Lookup; timeout in ms."""
-        return Lookup(self, host.lower(), self.clock.uptime() + timeout)
-
-    def keep(self, host, ip, ttl):
-        if len(self.kept) >= _KEPT and host not in self.kept:
-            self.kept.pop(min(self.kept, key=lambda name: self.kept[name][1]))
-        ttl = max(_TTL_LEAST, min(ttl, _TTL_MOST))
-        self.kept[host] = ip, self.clock.uptime() + ttl * 1000
-
-    def forget(self, host):
-        """This address led nowhere: ask anew next time, and fall back on it still."""
-        if host.lower() in self.kept:
-            self.kept[host.lower()] = self.kept[host.lower()][0], 0
-
-
 class Lookup:
-    """One question. step() returns at once; the poll object of `socket` tells when to call it early."""
+    """One question. names: a names.Names, which keeps what is found. step() returns at once; the poll object of `socket` tells when to call it early."""
 
-    def __init__(self, resolver, host, deadline):
-        self._resolver = resolver
-        self._network = resolver.network
-        self._clock = resolver.clock
+    def __init__(self, names, host, deadline):
+        self._names = names
+        self._network = names.network
+        self._clock = names.clock
         self._host = host
         self._deadline = deadline
-        self._known = self._without_asking()
+        self._known = names.address(host)
         self._turn = 0
         self._next = 0
         self._id = 0
@@ -86,7 +58,7 @@ class Lookup:
                 return self._fall_back()
         if answer:
             self.close()
-            self._resolver.keep(self._host, *answer)
+            self._names.keep(self._host, *answer)
             return answer[0]
         now = self._clock.uptime()
         if now >= self._deadline:
@@ -100,16 +72,6 @@ class Lookup:
             self.socket.close()
             self.socket = None
 
-    def _without_asking(self):
-        if is_address(self._host):
-            return self._host
-        if self._host == "localhost" or self._host.endswith(".localhost"):  # RFC 6761, section 6.3
-            return "127.0.0.1"
-        ip, until = self._resolver.kept.get(self._host, (None, 0))
-        if ip and self._clock.uptime() < until:
-            return ip
-        return self._network.known(self._host)
-
     def _ask(self, now):
         """The next server in turn, from a new port and with a new id: an old answer no longer counts."""
         self.close()
@@ -120,7 +82,7 @@ class Lookup:
             return
         ip, port = split_port(servers[self._turn % len(servers)], _PORT)
         self._turn += 1
-        self._id = struct.unpack("!H", self._resolver.entropy(2))[0]
+        self._id = struct.unpack("!H", self._names.entropy(2))[0]
         try:
             question = pack_query(self._id, self._host)
         except ValueError as error:
@@ -154,21 +116,11 @@ class Lookup:
 
     def _fall_back(self):
         self.close()
-        ip, _ = self._resolver.kept.get(self._host, (None, 0))
+        ip, _ = self._names.kept.get(self._host, (None, 0))
         if ip is None:
             raise LinkError("%s: %s" % (self._host, self._why), "dns")
-        self._resolver.keep(self._host, ip, 0)
+        self._names.keep(self._host, ip, 0)
         return ip
-
-
-def is_address(text):
-    """True for an IPv4 address in four decimal numbers."""
-    parts = text.split(".")
-    return len(parts) == 4 and all(_is_byte(part) for part in parts)
-
-
-def _is_byte(text):
-    return 0 < len(text) < 4 and all(c in "0123456789" for c in text) and int(text) < 256
 
 
 def split_port(text, port):

@@ -24,7 +24,9 @@ class Policy:
         """A reading was kept; waiting: how many were before it."""
         if not waiting:
             self._since = now
-        limit = self.send.limit(kept.unit)
+        limit = self.send.change
+        if isinstance(limit, dict):
+            limit = limit.get(kept.unit)
         if limit is None:
             return
         channel = (kept.sensor, kept.unit)

@@ -1,4 +1,4 @@
-"""Settings: what a person may choose, checked once, with secrets that do not show.
+"""Settings: what a person may choose, checked once. Loaded for that moment.
 
 README.md documents each field. A field that is not known is an error: it is a typo.
 """
@@ -14,120 +14,104 @@ _PINS = ("onewire", "dht", "sda", "scl", "led", "button", "adc", "sck", "miso", 
 
 
 class Settings:
-    """interval: s between samples; oversample: measurements for one of them; sensors: list of dicts, read by the
-    board, [] for all it finds; send: Send; state_every: s between health messages; patience: s without progress
-    before readings are sent again; restart_after: s without a broker, or 0; outbox_size: bytes; clock: time quality
-    of the board's clock; ntp: servers, or None for the board's own; dns: servers, [] for the network's own; networks:
-    [{ssid, password}]; pins: {name: GPIO}; battery: sleep between samples; setup_password: of the set-up access
-    point; revision: number of these settings."""
+    """What was checked, and no more: it outlives this module, which a board lets go.
 
-    def __init__(self, fields):
-        """SettingsError names the field. fields: as json.loads gives them."""
-        if not isinstance(fields, dict):
-            raise SettingsError("settings must be an object")
-        fields = dict(fields)
-        self.device = _device(fields.pop("device", None))
-        self.broker = Broker(fields.pop("broker", {}))
-        self.interval = _number(fields, "interval", 60, 0.001, 86400)
-        self.oversample = _whole(fields, "oversample", 1, 1, 99)
-        self.send = Send(fields.pop("send", {}))
-        self.state_every = _number(fields, "state_every", 60, 1, 86400)
-        self.patience = _number(fields, "patience", 10, 0.1, 3600)
-        self.restart_after = _number(fields, "restart_after", 21600, 0, 604800)
-        self.outbox_size = _whole(fields, "outbox_size", 1048576, 3 * 4096, 1 << 30)
-        if self.outbox_size % 4096:
-            raise SettingsError("outbox_size must be a multiple of 4096, not %d" % self.outbox_size)
-        self.revision = _whole(fields, "revision", 0, 0, 1 << 31)
-        self.clock = fields.pop("clock", "ntp")
-        if self.clock not in _CLOCKS:
-            raise SettingsError("clock must be one of %s" % ", ".join(_CLOCKS))
-        self.sensors = _sensors(fields.pop("sensors", []))
-        self.networks = _networks(fields.pop("networks", []))
-        self.ntp = _servers(fields, "ntp", None, 4)
-        self.dns = _servers(fields, "dns", [], 3)
-        if any([c not in "0123456789.:" for server in self.dns for c in server]):
-            raise SettingsError("dns: a server is an IPv4 address")
-        self.pins = _pins(fields.pop("pins", {}))
-        self.battery = fields.pop("battery", False)
-        if not isinstance(self.battery, bool):
-            raise SettingsError("battery must be true or false")
-        self.setup_password = _text(fields, "setup_password", None)
-        if self.setup_password is not None and not 8 <= len(self.setup_password) <= 63:
-            raise SettingsError("setup_password must have 8 to 63 characters")
-        _nothing_left(fields, "")
-
-    def __repr__(self):
-        return "Settings(device=%r, broker=%r, interval=%r, %d sensors)" % (
-            self.device,
-            self.broker,
-            self.interval,
-            len(self.sensors),
-        )
+    device; broker: host, port, user and password (or None), keepalive and timeout in s, tls: None, or ca (PEM) and
+    host; interval: s between samples; oversample: measurements for one of them; sensors: list of dicts, read by the
+    board, [] for all it finds; send: every, within (s), change; state_every: s between health messages; patience: s
+    without progress before readings are sent again; restart_after: s without a broker, or 0; outbox_size: bytes; clock:
+    time quality of the board's clock; ntp: servers, or None for the board's own; dns: servers, [] for the network's
+    own; networks: [{ssid, password}]; pins: {name: GPIO}; battery: sleep between samples; setup_password: of the set-up
+    access point; revision: number of these settings."""
 
 
-class Broker:
-    """host, port; user and password, or None; keepalive and timeout in s."""
+def checked(fields):
+    """The Settings of these fields, which are as json.loads gives them. SettingsError names the field."""
+    made, fields = Settings(), _object(fields, "settings")
+    made.device = _device(fields.pop("device", None))
+    made.broker = _broker(fields.pop("broker", {}))
+    made.interval = _number(fields, "interval", 60, 0.001, 86400)
+    made.oversample = _whole(fields, "oversample", 1, 1, 99)
+    made.send = _send(fields.pop("send", {}))
+    made.state_every = _number(fields, "state_every", 60, 1, 86400)
+    made.patience = _number(fields, "patience", 10, 0.1, 3600)
+    made.restart_after = _number(fields, "restart_after", 21600, 0, 604800)
+    made.outbox_size = _whole(fields, "outbox_size", 1048576, 3 * 4096, 1 << 30)
+    if made.outbox_size % 4096:
+        raise SettingsError("outbox_size must be a multiple of 4096, not %d" % made.outbox_size)
+    made.revision = _whole(fields, "revision", 0, 0, 1 << 31)
+    made.clock = fields.pop("clock", "ntp")
+    if made.clock not in _CLOCKS:
+        raise SettingsError("clock must be one of %s" % ", ".join(_CLOCKS))
+    made.sensors = _sensors(fields.pop("sensors", []))
+    made.networks = _networks(fields.pop("networks", []))
+    made.ntp = _servers(fields, "ntp", None, 4)
+    made.dns = _servers(fields, "dns", [], 3)
+    if any([c not in "0123456789.:" for server in made.dns for c in server]):
+        raise SettingsError("dns: a server is an IPv4 address")
+    made.pins = _pins(fields.pop("pins", {}))
+    made.battery = fields.pop("battery", False)
+    if not isinstance(made.battery, bool):
+        raise SettingsError("battery must be true or false")
+    made.setup_password = _text(fields, "setup_password", None)
+    if made.setup_password is not None and not 8 <= len(made.setup_password) <= 63:
+        raise SettingsError("setup_password must have 8 to 63 characters")
+    _nothing_left(fields, "")
+    return made
 
-    def __init__(self, fields):
-        if not isinstance(fields, dict):
-            raise SettingsError("broker must be an object")
-        fields = dict(fields)
-        self.host = _text(fields, "broker.host", "127.0.0.1")
-        self.tls = Tls(fields.pop("tls"), self.host) if fields.get("tls") is not None else fields.pop("tls", None)
-        self.port = _whole(fields, "broker.port", 8883 if self.tls else 1883, 1, 65535)
-        self.user = _text(fields, "broker.user", None)
-        self.password = _text(fields, "broker.password", None)
-        if (self.user is None) != (self.password is None):
-            raise SettingsError("broker.user and broker.password go together")
-        self.keepalive = _whole(fields, "broker.keepalive", 30, 2, 3600)
-        self.timeout = _number(fields, "broker.timeout", 10, 0.1, 300)
-        _nothing_left(fields, "broker.")
 
-    def __repr__(self):
-        return "Broker(host=%r, port=%d, user=%r, password=***)" % (self.host, self.port, self.user)
+def _broker(fields):
+    made, fields = Settings(), _object(fields, "broker")
+    made.host = _text(fields, "broker.host", "127.0.0.1")
+    tls = fields.pop("tls", None)
+    made.tls = None if tls is None else _tls(tls, made.host)
+    made.port = _whole(fields, "broker.port", 8883 if made.tls else 1883, 1, 65535)
+    made.user = _text(fields, "broker.user", None)
+    made.password = _text(fields, "broker.password", None)
+    if (made.user is None) != (made.password is None):
+        raise SettingsError("broker.user and broker.password go together")
+    made.keepalive = _whole(fields, "broker.keepalive", 30, 2, 3600)
+    made.timeout = _number(fields, "broker.timeout", 10, 0.1, 300)
+    _nothing_left(fields, "broker.")
+    return made
 
 
-class Tls:
-    """ca: PEM text of who signs the broker's certificate; host: the name that this must carry."""
-
-    def __init__(self, fields, host):
-        if not isinstance(fields, dict):
-            raise SettingsError("broker.tls must be an object")
-        fields = dict(fields)
-        self.ca = fields.pop("ca", None)
-        if not isinstance(self.ca, str) or len(self.ca) > 8192 or not self.ca.startswith("-----BEGIN CERTIFICATE-----"):
-            raise SettingsError("broker.tls.ca must be a certificate in PEM, of at most 8192 characters")
-        self.host = _text(fields, "broker.tls.host", host)
-        _nothing_left(fields, "broker.tls.")
+def _tls(fields, host):
+    made, fields = Settings(), _object(fields, "broker.tls")
+    made.ca = fields.pop("ca", None)
+    if not isinstance(made.ca, str) or len(made.ca) > 8192 or not made.ca.startswith("-----BEGIN CERTIFICATE-----"):
+        raise SettingsError("broker.tls.ca must be a certificate in PEM, of at most 8192 characters")
+    made.host = _text(fields, "broker.tls.host", host)
+    _nothing_left(fields, "broker.tls.")
+    return made
 
 
-class Send:
-    """every: readings that are worth a message; within: s that a reading waits at most; change: see limit()."""
-
-    def __init__(self, fields):
-        if not isinstance(fields, dict):
-            raise SettingsError("send must be an object")
-        fields = dict(fields)
-        self.every = _whole(fields, "send.every", 1, 1, 100000)
-        self.within = _number(fields, "send.within", 3600, 0, 604800)
-        self._change = fields.pop("change", None)
-        limits = self._change if isinstance(self._change, dict) else {"": self._change}
-        for limit in limits.values():
-            if limit is not None and (type(limit) not in (int, float) or not 0 < limit < 1e9):
-                raise SettingsError("send.change must be a number above 0, or one for each unit")
-        _nothing_left(fields, "send.")
-
-    def limit(self, unit):
-        """The change of a value in this unit that is sent at once, or None."""
-        return self._change.get(unit) if isinstance(self._change, dict) else self._change
+def _send(fields):
+    made, fields = Settings(), _object(fields, "send")
+    made.every = _whole(fields, "send.every", 1, 1, 100000)
+    made.within = _number(fields, "send.within", 3600, 0, 604800)
+    made.change = fields.pop("change", None)
+    limits = made.change if isinstance(made.change, dict) else {"": made.change}
+    for limit in limits.values():
+        if limit is not None and (type(limit) not in (int, float) or not 0 < limit < 1e9):
+            raise SettingsError("send.change must be a number above 0, or one for each unit")
+    _nothing_left(fields, "send.")
+    return made
 
 
 def load(text):
     """The Settings of a JSON text; SettingsError never quotes it, for it holds secrets."""
     try:
-        return Settings(json.loads(text))
+        return checked(json.loads(text))
     except (ValueError, RuntimeError):  # RuntimeError: nested too deeply
         raise SettingsError("settings are not JSON")
+
+
+def _object(fields, name):
+    """A copy, of which each field is taken out."""
+    if not isinstance(fields, dict):
+        raise SettingsError("%s must be an object" % name)
+    return dict(fields)
 
 
 def _device(name):

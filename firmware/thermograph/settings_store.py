@@ -1,4 +1,5 @@
-"""Settings as they are kept: the person's file, and over it what was wanted from afar, with a way back.
+"""Settings as they are kept: the person's file, and over it what was wanted from afar, with a way back. Loaded for the
+moment that they are read or changed (kept.py).
 
 `settings.json` is the person's: cable, portal. `settings-remote.json` is one JSON object, replaced as a whole:
     revision, fields   the newest settings that came by MQTT
@@ -11,7 +12,6 @@ import json
 
 from . import settings
 from .errors import SettingsError
-from .settings import Settings
 
 FILE = "settings.json"
 REMOTE = "settings-remote.json"
@@ -25,12 +25,14 @@ _NOTHING = {"revision": 0, "fields": {}}
 
 
 class Store:
-    """files: read, write, remove. error: why the newest remote settings were refused, or None."""
+    """files: read, write, remove. settings: those in force, once they were read; error: why the newest remote settings
+    were refused, or None; live: what offer() changed needs no restart."""
 
     def __init__(self, files):
         self._files = files
-        self._remote = dict(_NOTHING)
+        self._remote = self._read_remote()
         self.settings = None
+        self.live = True
 
     @property
     def error(self):
@@ -53,7 +55,7 @@ class Store:
 
     def save(self, fields):
         """Keep a person's fields; they win over remote ones. SettingsError if they cannot be used."""
-        made = Settings(fields)
+        made = settings.checked(fields)
         before = self.fields()
         self._remote = self._read_remote()
         remote = self._remote["fields"]
@@ -78,11 +80,11 @@ class Store:
     # -- the remote ones
 
     def load(self):
-        """The Settings in force. Counts a boot on trial. SettingsError if the person's file cannot be used."""
-        text = self._files.read(FILE)
-        if text is None:
-            raise SettingsError("cannot read %s" % FILE)
-        own = settings.load(text)
+        """The Settings in force; None on a blank device, which has no file. Counts a boot on trial. SettingsError if
+        the person's file cannot be used."""
+        if self._files.read(FILE) is None:
+            return None
+        self._own()
         self._remote = self._read_remote()
         if self.on_trial:
             self._remote["trial"] += 1
@@ -90,22 +92,19 @@ class Store:
                 self.roll_back("not connected in %d starts" % _TRIAL_BOOTS)
             else:
                 self._save()
-        self.settings = own
-        if self._remote["revision"] > own.revision:
-            try:
-                self.settings = self._merged(self._remote)
-            except SettingsError as error:  # a newer firmware, or a file changed by hand
-                self._remote["why"] = str(error)
+        self.settings = self._in_force()
         return self.settings
 
     def offer(self, payload):
         """Take remote settings. The names that changed, [] if none did or they were refused (then see error),
         or None if they are not news."""
         try:
-            wanted = self._checked(payload)
+            wanted = self._parse(payload)
         except SettingsError as error:
             self._remote["why"] = str(error)
             return []
+        if self.settings is None:
+            self.settings = self._in_force()
         if wanted["revision"] <= max(self.settings.revision, self.refused):
             return None
         try:
@@ -115,8 +114,8 @@ class Store:
             self._refuse(wanted["revision"], str(error))
             return []
         changed = self._changes(wanted["fields"])
-        trial = 0 if any([name not in LIVE for name in changed]) else None
-        self._write(wanted["revision"], wanted["fields"], trial)
+        self.live = all([name in LIVE for name in changed])
+        self._write(wanted["revision"], wanted["fields"], None if self.live else 0)
         self.settings = made
         return changed or ["revision"]
 
@@ -133,7 +132,23 @@ class Store:
         self._refuse(refused, why)
         return True
 
-    def _checked(self, payload):
+    def _own(self):
+        """The Settings of the person's file."""
+        text = self._files.read(FILE)
+        if text is None:
+            raise SettingsError("cannot read %s" % FILE)
+        return settings.load(text)
+
+    def _in_force(self):
+        own = self._own()
+        if self._remote["revision"] > own.revision:
+            try:
+                return self._merged(self._remote)
+            except SettingsError as error:  # a newer firmware, or a file changed by hand
+                self._remote["why"] = str(error)
+        return own
+
+    def _parse(self, payload):
         """{revision, fields} of a message."""
         if len(payload) > _LIMIT:
             raise SettingsError("settings of %d bytes" % len(payload))
@@ -153,12 +168,12 @@ class Store:
         for name in _CABLE:
             if name in fields:
                 raise SettingsError("%s is set by cable only" % name)
-        if made.interval < min(1, Settings(self.fields()).interval):
+        if made.interval < min(1, settings.checked(self.fields()).interval):
             raise SettingsError("interval must be 1 s or more")
 
     def _changes(self, fields):
         """Names whose value will be another one; those that go back to the file's are among them."""
-        now = self._remote["fields"] if self._remote["revision"] > Settings(self.fields()).revision else {}
+        now = self._remote["fields"] if self._remote["revision"] > settings.checked(self.fields()).revision else {}
         names = sorted(set(fields) | set(now))
         own = self.fields()
         return [name for name in names if _merge(own, fields).get(name) != _merge(own, now).get(name)]
@@ -166,7 +181,7 @@ class Store:
     def _merged(self, remote):
         fields = _merge(self.fields(), remote["fields"])
         fields["revision"] = remote["revision"]
-        return Settings(fields)
+        return settings.checked(fields)
 
     def _refuse(self, revision, why):
         self._remote["refused"] = max(revision, self.refused)

@@ -1,4 +1,5 @@
-"""Sntp: sets the clock from several time servers (RFC 4330, client of RFC 5905), step by step, never waiting.
+"""Sntp: sets the clock from several time servers (RFC 4330, client of RFC 5905), step by step, never waiting. Loaded for
+a round of them by time_servers.py.
 
 A server is not believed because it answers. Where the clock would be set for the first time or would jump, two must
 agree; where one alone answers, it must say the same in three rounds. unpack_reply is pure and takes any bytes.
@@ -31,25 +32,30 @@ class Kiss(Exception):
 
 
 class Sntp:
-    """network: lookup(host, timeout), udp(ip, port), up(); servers: texts "host" or "host:port"; entropy(size): random
+    """network: names, udp(ip, port), up(); servers: texts "host" or "host:port"; entropy(size): random
     bytes; on_set(t): called with each new time; say(text): a line for people. soon: ms between rounds that fail at
-    first, at least 15 s; later: ms between those that succeed."""
+    first, at least 15 s; later: ms between those that succeed. next: the uptime of the next
+    round; memory: what the next Sntp has to know of this one."""
 
-    def __init__(self, network, clock, servers, entropy, on_set, say, soon=16000, later=3600000):
+    def __init__(self, network, clock, servers, entropy, on_set, say, soon=16000, later=3600000, memory=None):
         self._network = network
         self._clock = clock
         self._servers = servers
         self._entropy = entropy
         self._on_set = on_set
         self._say = say
-        self._soon = self._wait = soon
+        self._soon = soon
         self._later = later
-        self._alone_until = {}  # server: uptime
-        self._next = clock.uptime()
+        # wait: ms after the next round that fails; alone_until: {server: uptime}; lone: (base, rounds) of one server
+        self._wait, self._alone_until, self._lone = memory or (soon, {}, (None, 0))
+        self.next = clock.uptime()
         self._left = []
         self._exchange = None
         self._found = []
-        self._lone = None, 0
+
+    @property
+    def memory(self):
+        return self._wait, self._alone_until, self._lone
 
     def tick(self):
         """To be called often; returns at once."""
@@ -57,7 +63,7 @@ class Sntp:
             self._go_on()
         elif self._left:
             self._exchange = Exchange(self._network, self._clock, self._left.pop(0), self._entropy)
-        elif self._clock.uptime() >= self._next and self._network.up():
+        elif self._clock.uptime() >= self.next and self._network.up():
             self._start()
 
     def _start(self):
@@ -65,7 +71,7 @@ class Sntp:
         self._found = []
         self._left = [one for one in self._servers if self._alone_until.get(one, 0) <= now]
         if not self._left:
-            self._next = now + self._soon
+            self.next = now + self._soon
 
     def _go_on(self):
         exchange = self._exchange
@@ -122,9 +128,9 @@ class Sntp:
         jitter = 900 + self._entropy(1)[0] * 200 // 256
         if believed is not None and self._set(believed, uptime):
             self._wait = self._soon
-            self._next = uptime + self._later * jitter // 1000
+            self.next = uptime + self._later * jitter // 1000
         else:
-            self._next = uptime + self._wait * jitter // 1000
+            self.next = uptime + self._wait * jitter // 1000
             self._wait = min(self._wait * 2, self._soon * _LONGEST)
 
     def _set(self, believed, uptime):
@@ -148,7 +154,8 @@ class Exchange:
         self._network = network
         self._clock = clock
         host, self._port = split_port(server, _PORT)
-        self._lookup = network.lookup(host, _LOOKUP)
+        self._names = network.names
+        self._lookup = self._names.lookup(host, _LOOKUP)
         self._nonce = entropy(8)
         self._sent = None
         self._socket = None
@@ -173,7 +180,7 @@ class Exchange:
         return None
 
     def close(self):
-        self._lookup.close()
+        self._names.end(self._lookup)
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -2,7 +2,8 @@
 takes settings and commands, without sensors. And what a crash leads to. For a moment: main.py lets it go.
 """
 
-from .crashlog import IN_A_ROW, CrashLog, describe
+from . import kept
+from .crashlog import IN_A_ROW, describe
 from .errors import SettingsError
 
 _PAUSE_FIRST, _PAUSE_LAST = 1000, 60000  # ms from a crash to the next start
@@ -13,18 +14,19 @@ def prepare(board):
     if board.settings is None:
         board.setup(lambda: _PAUSE_FIRST)
         board.restart()
-    log = CrashLog(board.files, board.clock)
+    log = kept.crashes(board.files, board.clock)
+    log.do("read")
     if board.health().get("reset") == "watchdog":
-        log.crash("the watchdog ended it")
+        log.do("crash", "the watchdog ended it")
     node = build_safe(board, log) if log.in_a_row >= IN_A_ROW else build(board, log)
-    if board.settings.battery and hasattr(board, "sleep"):
+    if board.settings.battery and hasattr(board, "slept"):
         from .boards.power import Sleeper
 
         return Sleeper(board, node)
     return node
 
 
-def build(board, log=None):
+def build(board, log):
     """A Node. The board comes before the imports: it gives CPython the modules that umqtt needs."""
     from .node import Node
     from .outbox import Outbox
@@ -44,7 +46,7 @@ def build_safe(board, log):
 
         outbox = Outbox(board.flash, board.entropy, [])
     except Exception as error:
-        log.note(describe(error))
+        log.do("note", describe(error))
         outbox = None
     return Contact(board.settings, board, board.clock, outbox, _link(board), board.store, log)
 
@@ -66,11 +68,11 @@ def ended(board, error):
     """The exit code, after what nothing caught; or another start."""
     if isinstance(error, SettingsError):
         board.say("settings: %s" % error)
-        if not board.store.roll_back(str(error)):
+        if not board.store.do("roll_back", str(error)):
             return 2
         board.restart()
-    log = CrashLog(board.files, board.clock)
-    log.crash(describe(error))
+    log = kept.crashes(board.files, board.clock)
+    log.do("crash", describe(error))
     board.say("crash %d in a row: %s" % (log.in_a_row, log.newest["text"]))
     left = min(_PAUSE_FIRST << min(log.in_a_row - 1, 16), _PAUSE_LAST)
     try:

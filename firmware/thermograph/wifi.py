@@ -1,232 +1,65 @@
-"""Wifi: joins the strongest of the known networks, or the next where that fails; driven by tick, never waiting.
+"""Wifi: whether there is a network, and that one is joined where there is none. Driven by tick, never waiting."""
 
-    off ── on() ──> resting ──> scan ──> settle ──> associate ──> address ──> up ── lost ──> scan
-                       ^                   ^            │            │
-                       │                   └────────────┴────────────┴── failed, the next network
-                       └── failed, and none is left: it rests twice as long
-
-`wlan` is network.WLAN(network.STA_IF) or its like. Three things of the ESP32 (network_wlan.c) decide how it is used:
-it tries again for ever and hides why it fails unless told reconnects=0; a connect right after a disconnect fails by
-that disconnect's echo; and its scan blocks for 2 s, so the board runs it in a thread.
-"""
-
-_RETRY_FIRST, _RETRY_LAST = 2000, 32000  # ms of rest
-_SCAN, _SETTLE, _ASSOCIATE, _ADDRESS = 10000, 300, 15000, 15000  # ms, the deadline of each
-_RESTART_AFTER = 3  # rounds without success, then the radio is switched off and on
-_IDLE, _CONNECTING, _GOT_IP = 1000, 1001, 1010  # status() of an ESP32; all else is why it failed
-_WRONG_PASSWORD = "wrong password"  # noqa: S105  no password, but a reason
-_NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing is bound to it
-_REASONS = {
-    2: _WRONG_PASSWORD,  # authentication expired
-    15: _WRONG_PASSWORD,  # 4-way handshake timeout
-    202: _WRONG_PASSWORD,  # authentication failed
-    204: _WRONG_PASSWORD,  # handshake timeout
-    201: "not found",
-    200: "too weak",
-    210: "needs another kind of security",
-    211: "needs another kind of security",
-    212: "too weak",
-    203: "refused by the access point",
-}
+from .moment import let_go
 
 
 class Wifi:
-    """networks: dicts with ssid and password; random(): in [0, 1); say(text): a line for people;
-    run(call): runs a call that may block, in a thread where there is one.
+    """wlan: network.WLAN(network.STA_IF) or its like; networks: dicts with ssid and password; random(): in [0, 1);
+    say(text): a line for people; run(call): runs a call that may block, in a thread where there is one.
 
-    up: True while there is an address; trouble: why not, for people; state: one of the words drawn above."""
+    up: True while there is an address; trouble: why not, for people."""
 
     def __init__(self, wlan, networks, clock, random, say, run=None):
+        self._given = (wlan, networks, clock, random, say, run)
         self._wlan = wlan
-        self._networks = networks
-        self._clock = clock
-        self._random = random
         self._say = say
-        self._run = run or (lambda call: call())
-        self._rest = self._pause = _RETRY_FIRST
-        self._rounds = 0
-        self._since = 0
-        self._left = []  # networks not tried yet in this round
-        self._network = None
-        self._seen = None  # what the scan found
-        self._wrong = set()  # ssids whose password was refused: they come last
-        self.state = "off"
+        self._wrong = set()
+        self._ssid = None
+        self.joining = None  # while it has none
         self.up = False
         self.trouble = "switched off"
 
     def tick(self):
         """To be called often; returns at once, or after run() where that blocks."""
-        try:
-            getattr(self, "_" + self.state)()
-        except (OSError, RuntimeError) as error:
-            self._give_up("the radio fails: %s" % error)
+        joining = self.joining
+        if joining is not None:
+            joining.tick()
+            self.trouble, self.up = joining.trouble, joining.up
+            if self.up:
+                self._ssid = joining.ssid
+                self._forget()
+        elif self.up and not has_address(self._wlan):
+            self.join_anew("lost")
 
-    def on(self):
-        if self.state == "off":
-            self.trouble = "joining"
-            self._rest = _RETRY_FIRST
-            self._rounds = 0
-            self._power(True)
-            self._look()
+    def on(self, lost=None):
+        if self.joining is None and not self.up:
+            from .joining import Joining
+
+            self.joining = Joining(*self._given, wrong=self._wrong, lost=lost)
+            self.trouble = self.joining.trouble
+
+    def join_anew(self, why):
+        """The network that there is, is none any more."""
+        why = "%s: %s" % (self._ssid, why)
+        self._say("wifi %s" % why)
+        self.up = False
+        self.on(why)
 
     def off(self):
         """The radio is off when this returns. Before a deep sleep this must be: one with Wi-Fi on may hang."""
+        self._forget()
         self.up = False
         self.trouble = "switched off"
-        self._enter("off")
-        try:
-            self._wlan.disconnect()
-        except (OSError, RuntimeError):
-            pass  # it was not connected
-        self._power(False)
+        for switch in (self._wlan.disconnect, lambda: self._wlan.active(False)):
+            try:
+                switch()
+            except (OSError, RuntimeError):
+                pass  # it was off, or not connected
 
-    # -- the states
+    def _forget(self):
+        self.joining = None
+        let_go("joining")
 
-    def _off(self):
-        pass
 
-    def _resting(self):
-        if self._passed() >= self._pause:
-            self._look()
-
-    def _scan(self):
-        if self._seen is not None or self._passed() >= _SCAN:
-            self._left = self._order(self._seen or [])
-            self._next()
-
-    def _settle(self):
-        if self._passed() >= _SETTLE:
-            self._wlan.connect(self._network["ssid"], self._network.get("password") or None)
-            self._enter("associate")
-
-    def _associate(self):
-        if self._joined():
-            self._arrive()
-        elif self._failed():
-            self._fail(self._failed())
-        elif self._associated():
-            self._enter("address")
-        elif self._passed() >= _ASSOCIATE:
-            self._fail("no answer")
-
-    def _address(self):
-        if self._joined():
-            self._arrive()
-        elif self._failed():
-            self._fail(self._failed())
-        elif self._passed() >= _ADDRESS:
-            self._fail("no address by DHCP")
-
-    def _up(self):
-        if not self._joined():
-            self.up = False
-            self.trouble = "%s: lost" % self._network["ssid"]
-            self._say("wifi %s" % self.trouble)
-            self._look()
-
-    # -- between them
-
-    def _enter(self, state):
-        self.state = state
-        self._since = self._clock.uptime()
-
-    def _passed(self):
-        return self._clock.uptime() - self._since
-
-    def _look(self):
-        """Scan, where there is something to choose from."""
-        if not self._networks:
-            self.trouble = "no network is known"
-            self._pause = _RETRY_LAST
-            self._enter("resting")
-        elif len(self._networks) == 1:
-            self._left = list(self._networks)
-            self._next()
-        else:
-            self._seen = None
-            self._enter("scan")
-            self._run(self._scan_now)
-
-    def _scan_now(self):
-        """In a thread, perhaps: it leaves its find and touches nothing else."""
-        try:
-            self._seen = self._wlan.scan()
-        except (OSError, RuntimeError):
-            self._seen = []
-
-    def _order(self, seen):
-        """The strongest first; then what was not seen, for a scan misses hidden networks and some others."""
-        strength = {}
-        for found in seen:
-            name = bytes(found[0])
-            strength[name] = max(found[3], strength.get(name, -999))
-
-        def weight(index):  # the index too: MicroPython's sorted is not stable
-            ssid = self._networks[index]["ssid"]
-            return ssid in self._wrong, -strength.get(ssid.encode(), -1000), index
-
-        return [self._networks[index] for index in sorted(range(len(self._networks)), key=weight)]
-
-    def _next(self):
-        self._network = self._left.pop(0)
-        try:
-            self._wlan.disconnect()
-        except (OSError, RuntimeError):
-            pass  # it was not connected
-        self._enter("settle")
-
-    def _fail(self, why):
-        if why == _WRONG_PASSWORD:
-            self._wrong.add(self._network["ssid"])
-        self.trouble = "%s: %s" % (self._network["ssid"], why)
-        self._say("wifi %s" % self.trouble)
-        if self._left:
-            self._next()
-        else:
-            self._give_up(self.trouble)
-
-    def _give_up(self, why):
-        self.up = False
-        self.trouble = why
-        self._rounds += 1
-        self._pause = int(self._rest * (0.5 + self._random() / 2))
-        self._rest = min(self._rest * 2, _RETRY_LAST)
-        self._enter("resting")
-        if self._rounds % _RESTART_AFTER == 0:
-            self._power(False)
-            self._power(True)
-
-    def _arrive(self):
-        self.up = True
-        self.trouble = None
-        self._rest = _RETRY_FIRST
-        self._rounds = 0
-        self._wrong.discard(self._network["ssid"])
-        self._enter("up")
-        self._say("wifi %s %s" % (self._network["ssid"], self._wlan.ifconfig()[0]))
-
-    def _power(self, on):
-        try:
-            self._wlan.active(on)
-            if on:
-                self._wlan.config(reconnects=0)
-        except (OSError, RuntimeError, ValueError) as error:
-            self.trouble = "the radio fails: %s" % error
-
-    def _joined(self):
-        return self._wlan.isconnected() and self._wlan.ifconfig()[0] != _NO_ADDRESS
-
-    def _failed(self):
-        """Why, or None while it goes on."""
-        status = self._wlan.status()
-        if status in (_IDLE, _CONNECTING, _GOT_IP):
-            return None
-        return _REASONS.get(status, "reason %s" % status)
-
-    def _associated(self):
-        """The access point's strength is known as soon as it is ours, before DHCP."""
-        try:
-            self._wlan.status("rssi")
-            return True
-        except (OSError, RuntimeError, ValueError):
-            return False
+def has_address(wlan):
+    return wlan.isconnected() and wlan.ifconfig()[0] != "0.0.0.0"  # noqa: S104  nothing is bound to it

@@ -159,7 +159,7 @@ def check_time_goes_on_over_a_reset_and_not_over_a_power_cut():
     made.skip(5000)
     t = made.true_unix_ms() + 7
     assert one.clock.set(t, one.clock.uptime(), 10)
-    one._on_time(t)  # what Sntp calls
+    one.on_time(t)  # what Sntp calls
     assert one.clock.now()[1] == "ntp"
     made.skip(3600000)
     made.reset()
@@ -247,6 +247,8 @@ def check_named_sensors_are_made_on_the_pins_of_the_settings():
 
 
 def check_the_radio_is_off_and_waited_for_before_sleep():
+    from thermograph.boards import power
+
     made = fresh()
     path = folder("off")
     settle(path)
@@ -258,14 +260,14 @@ def check_the_radio_is_off_and_waited_for_before_sleep():
         one.watch()
     assert network.up() and one.health()["rssi"] == -61
     try:
-        one.sleep(60000, {"freed": 3})
+        power.sleep(one, 60000, {"freed": 3})
         raise AssertionError("awake")
     except chip.DeepSleep as sleep:
         made.wake(sleep.args[0])
     assert made.radio_hangs == 0 and made.sleeps == [60000]
     again = board(path)
-    assert again.memory() == {"freed": 3} and 60000 <= again.slept() <= 60100
+    assert again.memory == {"freed": 3} and 60000 <= again.slept() <= 60100
     assert again.clock.uptime() >= 66000, "uptime goes on"
     made.reset(chip.WDT)
-    assert board(path).memory() is None
+    assert board(path).memory is None
     remove(path)

@@ -5,7 +5,7 @@ On CPython and on MicroPython. The far side is virtual.Broker; `main` is firmwar
 
 import json
 
-from thermograph.crashlog import CrashLog
+from thermograph import kept
 from thermograph.node import Node
 from thermograph.outbox import Outbox
 from thermograph.settings_store import FILE
@@ -28,7 +28,8 @@ class Bench:
 
     def start(self):
         self.board = Board(self.world, self.files)
-        self.log = CrashLog(self.files, self.board.clock)
+        self.log = kept.crashes(self.files, self.board.clock)
+        self.log.do("read")
         self.outbox = Outbox(self.flash, lambda size: STREAM, self.sensor.channels)
         self.node = Node(
             self.board.settings,

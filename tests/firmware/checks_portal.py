@@ -3,7 +3,7 @@
 import struct
 
 from thermograph.portal import dns, form, http, page
-from thermograph.settings import Settings
+from thermograph.settings import checked
 
 from nor import Random
 
@@ -98,7 +98,7 @@ def check_a_good_form_makes_settings():
         "keepalive": 20,
     }
     assert wanted["networks"] == [{"ssid": "Home", "password": "goat cheese"}]
-    Settings(wanted)
+    checked(wanted)
 
 
 def check_what_is_left_empty_stays_for_the_same_place_only():

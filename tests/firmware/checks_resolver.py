@@ -4,7 +4,8 @@ import random
 import struct
 
 from thermograph.errors import LinkError
-from thermograph.resolver import Refused, Resolver, Wrong, is_address, pack_query, split_port, unpack_answer
+from thermograph.names import Names, is_address
+from thermograph.resolver import Refused, Wrong, pack_query, split_port, unpack_answer
 
 HOST = "broker.cold.example"
 QUERY = pack_query(0x1234, HOST)
@@ -204,7 +205,7 @@ def run(resolver, world, host="broker.example", timeout=10000):
 
 def check_names_that_need_no_server():
     world = World({})
-    resolver = Resolver(world, world, world.entropy)
+    resolver = Names(world, world, world.entropy)
     for host, ip in (("10.2.3.4", "10.2.3.4"), ("LocalHost", "127.0.0.1"), ("a.localhost", "127.0.0.1"),
                      ("in-the-hosts-file", "10.1.1.1")):  # fmt: skip
         assert run(resolver, world, host) == (ip, 0)
@@ -215,23 +216,23 @@ def check_names_that_need_no_server():
 
 def check_the_next_server_is_asked():
     world = World({"10.0.0.1": None, "10.0.0.2": "absent", "10.0.0.3": no_such_name, "10.0.0.4": says("10.9.9.9")})
-    resolver = Resolver(world, world, world.entropy)
+    resolver = Names(world, world, world.entropy)
     ip, ms = run(resolver, world)
     assert ip == "10.9.9.9" and ms < 2500 and world.asked == sorted(world.script), (ip, ms, world.asked)
 
 
 def check_silence_ends_at_the_deadline_and_a_refusal_at_once():
     world = World({"10.0.0.1": None, "10.0.0.2": None})
-    text, ms = run(Resolver(world, world, world.entropy), world)
+    text, ms = run(Names(world, world, world.entropy), world)
     assert text == "dns: broker.example: no answer" and ms == 10000 and 6 <= len(world.asked) <= 8
     world = World({"10.0.0.1": no_such_name})
-    text, ms = run(Resolver(world, world, world.entropy), world)
+    text, ms = run(Names(world, world, world.entropy), world)
     assert text == "dns: broker.example: no such name" and ms <= 300
 
 
 def check_kept_by_its_ttl_and_used_when_no_other_is_to_be_had():
     world = World({"10.0.0.1": says("10.9.9.9", ttl=100)})
-    resolver = Resolver(world, world, world.entropy)
+    resolver = Names(world, world, world.entropy)
     assert run(resolver, world)[0] == "10.9.9.9" and len(world.asked) == 1
     world.now += 90000
     assert run(resolver, world) == ("10.9.9.9", 0) and len(world.asked) == 1
@@ -248,7 +249,7 @@ def check_kept_by_its_ttl_and_used_when_no_other_is_to_be_had():
 
 def check_memory_does_not_grow_with_the_names():
     world = World({"10.0.0.1": says("10.9.9.9")})
-    resolver = Resolver(world, world, world.entropy)
+    resolver = Names(world, world, world.entropy)
     for n in range(50):
         assert run(resolver, world, "host%d.example" % n)[0] == "10.9.9.9"
     assert len(resolver.kept) <= 8

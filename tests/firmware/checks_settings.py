@@ -2,10 +2,10 @@
 
 import json
 
-from thermograph import commands, settings
+from thermograph import commands, kept, settings
 from thermograph.crashlog import CrashLog, describe
 from thermograph.errors import SettingsError
-from thermograph.settings import Settings
+from thermograph.settings import checked
 from thermograph.settings_store import FILE, REMOTE, Store
 
 from nor import Random
@@ -84,26 +84,26 @@ def offer(made, revision, **wanted):
 
 
 def check_defaults():
-    made = Settings({"device": "a"})
+    made = checked({"device": "a"})
     assert (made.interval, made.oversample, made.send.every, made.send.within) == (60, 1, 1, 3600)
-    assert made.send.limit("Cel") is None and made.battery is False and made.networks == [] and made.sensors == []
+    assert made.send.change is None and made.battery is False and made.networks == [] and made.sensors == []
     assert made.broker.port == 1883 and made.broker.tls is None and made.ntp is None and made.dns == []
 
 
 def check_send_change_is_for_all_units_or_each():
-    assert Settings({"device": "a", "send": {"change": 0.5}}).send.limit("Pa") == 0.5
-    made = Settings({"device": "a", "send": {"change": {"Cel": 0.5}}})
-    assert made.send.limit("Cel") == 0.5 and made.send.limit("Pa") is None
+    assert checked({"device": "a", "send": {"change": 0.5}}).send.change == 0.5
+    made = checked({"device": "a", "send": {"change": {"Cel": 0.5}}})
+    assert made.send.change == {"Cel": 0.5}
 
 
 def check_tls_gives_a_port_and_a_host():
     ca = "-----BEGIN CERTIFICATE-----\nx"
-    made = Settings({"device": "a", "broker": {"host": "b.example", "tls": {"ca": ca}}}).broker
+    made = checked({"device": "a", "broker": {"host": "b.example", "tls": {"ca": ca}}}).broker
     assert (made.port, made.tls.ca, made.tls.host) == (8883, ca, "b.example")
 
 
 def check_no_secret_shows():
-    made = Settings(fields(networks=[{"ssid": "n", "password": "wifi-secret"}], setup_password="setup-secret"))
+    made = checked(fields(networks=[{"ssid": "n", "password": "wifi-secret"}], setup_password="setup-secret"))
     assert "secret" not in repr(made) + str(made) + repr(made.broker) + repr(made.send)
     for text in ('{"device": "a", "secret-secret', '{"device": 7, "broker": {"password": "secret"}}'):
         try:
@@ -274,7 +274,7 @@ class Hand:
 
     def __init__(self, files):
         self.files = files
-        self.store = Store(files)
+        self.store = kept.settings(files)
         self.told = []
 
     def identify(self, seconds):
@@ -301,7 +301,7 @@ def check_each_command_does_what_it_says():
     run(hand, id="4", command="restart")
     assert hand.told == [("identify", 3), ("identify", 10), "sample", "restart"]
     run(hand, id="5", command="forget-wifi")
-    assert "networks" not in hand.store.fields() and hand.told[-1] == "restart"
+    assert "networks" not in hand.store.do("fields") and hand.told[-1] == "restart"
 
 
 def check_an_id_is_done_once_over_restarts_too():

@@ -5,7 +5,8 @@ import struct
 
 from thermograph.build import BUILT
 from thermograph.clock import Clock
-from thermograph.sntp import Kiss, Sntp, Wrong, pack_request, unpack_reply
+from thermograph.sntp import Kiss, Wrong, pack_request, unpack_reply
+from thermograph.time_servers import TimeServers
 
 from checks_clock import DAY, NOW, Hand
 
@@ -107,8 +108,15 @@ class World:
         self.count = (self.count + 1) % 200
         return bytes((self.count,)) * size
 
+    @property
+    def names(self):
+        return self
+
     def lookup(self, host, timeout):
         return Name(host)
+
+    def end(self, lookup):
+        lookup.close()
 
     def udp(self, ip, port):
         assert port == 123
@@ -116,7 +124,8 @@ class World:
 
     def run(self, seconds, sntp=None):
         """Each 50 ms a tick, as in a Node."""
-        sntp = sntp or Sntp(self, self.clock, sorted(self.script), self.entropy, self.set_to.append, self.said.append)
+        servers = sorted(self.script)
+        sntp = sntp or TimeServers(self, self.clock, servers, self.entropy, self.set_to.append, self.said.append)
         end = self.hand.ticks + seconds * 1000
         while self.hand.ticks < end:
             sntp.tick()

@@ -114,7 +114,7 @@ class Trial:
 
     def joins(self, ssid, seconds):
         took = self.run(seconds, lambda: self.wifi.up)
-        assert self.wifi.up and self.air.joined() == ssid, (self.wifi.state, self.wifi.trouble, self.said)
+        assert self.wifi.up and self.air.joined() == ssid, (self.wifi.trouble, self.said)
         assert self.wifi.trouble is None
         return took
 
@@ -246,7 +246,7 @@ def check_a_scan_in_a_thread_is_waited_for_but_not_for_ever():
     trial.wifi = wifi
     wifi.on()
     trial.run(2)
-    assert wifi.state == "scan"
+    assert wifi.joining.state == "scan"
     later.pop()()
     trial.joins("home", 3)
     wifi.off()

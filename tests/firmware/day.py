@@ -29,7 +29,7 @@ if sys.argv[3] == "0":
     sys.exit()
 
 from thermograph.start import build
-from thermograph.boards import power
+from thermograph.boards.rtc_memory import pack
 
 
 def block():
@@ -66,7 +66,7 @@ def run(path, hours):
     made = MADE
     made.frames[15] = lambda: b"\x02\x8c\x01\x5f\xee"
     made.set_board_us((time.time_ns() // 1000000 - 946684800000) * 1000)  # the time was set before a reset
-    made.rtc_memory = power.pack({"clock": "ntp"})
+    made.rtc_memory = pack({"clock": "ntp"})
     ears = Ears()
     one = board(path)
     one.say = ears.say

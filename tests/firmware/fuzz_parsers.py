@@ -205,7 +205,7 @@ def serve(portal, data):
 
 
 def fill_in(data):
-    settings.Settings(form.check(form.parse(data), OWN))
+    settings.checked(form.check(form.parse(data), OWN))
 
 
 def golden_acks():

@@ -183,14 +183,14 @@ def test_settings_that_cannot_be_used_are_named(device, change, word):
 
 
 def test_settings_hide_their_secrets():
-    from thermograph.settings import Settings
+    from thermograph.settings import checked
 
     fields = {
         "device": "a",
         "broker": {"user": "fridge", "password": "cold-secret"},
         "sensors": [{"kind": "simulated", "id": "x"}],
     }
-    made = Settings(fields)
+    made = checked(fields)
     assert "cold-secret" not in repr(made) + str(made) + repr(made.broker) and made.broker.password == "cold-secret"
 
 
@@ -201,7 +201,7 @@ def test_samples_lie_on_whole_intervals_and_missed_ones_are_not_faked(umqtt_path
     from thermograph.node import Node
     from thermograph.outbox import Outbox
     from thermograph.sensors.simulated import Fridge, Simulated
-    from thermograph.settings import Settings
+    from thermograph.settings import checked
 
     from nor import Nor
 
@@ -232,7 +232,7 @@ def test_samples_lie_on_whole_intervals_and_missed_ones_are_not_faked(umqtt_path
 
     hand = Hand()
     clock = Clock(hand, "ntp")
-    settings = Settings({"device": "a", "interval": 1, "sensors": [{"kind": "simulated", "id": "x"}]})
+    settings = checked({"device": "a", "interval": 1, "sensors": [{"kind": "simulated", "id": "x"}]})
     sensor = Simulated(Fridge(clock), "x")
     outbox = Outbox(Nor(3), lambda size: b"\x01\x02\x03\x04", sensor.channels)
     node = Node(
@@ -242,6 +242,8 @@ def test_samples_lie_on_whole_intervals_and_missed_ones_are_not_faked(umqtt_path
         outbox,
         [sensor],
         lambda on_wait, on_message: Link(None, clock, settings.broker, "a", on_wait, on_message),
+        None,
+        None,
     )
     spare = []
     for hand.ticks in (0, 7, 999, 1003, 1999, 2001, 5500, 5999, 6000):

@@ -5,9 +5,9 @@ World.now is the truth, in Unix ms. Nothing here waits: what would, moves World.
 
 import json
 
+from thermograph import kept
 from thermograph.clock import Clock
 from thermograph.errors import LinkError
-from thermograph.settings_store import Store
 
 START = 1767225600000  # 2026-01-01
 STREAM = b"\x9f\x3a\x1c\x02"
@@ -99,8 +99,8 @@ class Board:
         self.world = world
         self.files = files
         self.time = Time(world, off)
-        self.store = Store(files)
-        self.settings = self.store.load()
+        self.store = kept.settings(files)
+        self.settings = self.store.do("load")
         self.clock = Clock(self.time, self.settings.clock)
         self.lines = [] if keep_lines else None
         self.identified = []
@@ -115,6 +115,9 @@ class Board:
 
     def feed(self):
         self.fed = self.world.now
+
+    def setup_wanted(self):
+        return False
 
     def random(self):
         return 0.5
@@ -212,6 +215,9 @@ class Link:
         self.connected = False
 
     drop = disconnect
+
+    def network_is_new(self):
+        return False
 
     def _ask(self):
         """One exchange; without an answer it takes the whole time and fails."""

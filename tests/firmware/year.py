@@ -19,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent.parent / "firmware"), str(HERE)]
 
+from thermograph import kept  # noqa: E402
 from thermograph.node import Node  # noqa: E402
 from thermograph.settings_store import FILE  # noqa: E402
 
@@ -78,7 +79,11 @@ class Year:
         board.idle = DAY
         self.board = board
         self.outbox = Witness(self.flash, Thermometer.channels, self.truth, self.world)
-        self.node = Node(board.settings, board, board.clock, self.outbox, [self.thermometer], self._link, board.store)
+        log = kept.crashes(self.files, board.clock)
+        log.do("read")
+        self.node = Node(
+            board.settings, board, board.clock, self.outbox, [self.thermometer], self._link, board.store, log
+        )
         self._synced = False
 
     def _link(self, on_wait, on_message):

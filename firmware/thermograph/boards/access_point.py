@@ -6,7 +6,7 @@ import sys
 
 import network
 
-from ..settings import Settings
+from ..settings import checked
 from .buses import FOUND
 
 _AUTHENTICATION = 3  # WPA2
@@ -22,14 +22,14 @@ def open_portal(board, on_wait):
     try:
         _start(point, board)
         address = point.ifconfig()[0]
-        known, web, names = board.store.fields(), _web(address, board.ports[0]), _names(address, board.ports[1])
+        known, web, names = board.store.do("fields"), _web(address, board.ports[0]), _names(address, board.ports[1])
         board.say("%s setup: join the Wi-Fi %s" % (board.clock.text(), board.name))
 
         def save(fields):
-            board.store.save(fields)
+            board.store.do("save", fields)
             board.files.remove(FOUND)  # the sensors are looked for anew
 
-        portal = Portal(board.name, address, station, board.clock, known, Settings, save, token, on_wait)
+        portal = Portal(board.name, address, station, board.clock, known, checked, save, token, on_wait)
         return portal.run(web, names)
     except OSError as error:
         board.say("%s setup failed: %s" % (board.clock.text(), error))

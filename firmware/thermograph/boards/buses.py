@@ -1,4 +1,4 @@
-"""The ESP32's buses, each made when a sensor needs it, and the sensors on them."""
+"""The ESP32's buses, each made when a sensor needs it, and the sensors on them. Loaded at a start, then let go."""
 
 import json
 
@@ -69,16 +69,9 @@ def _onewire(pins):
 
 
 def _dht(pins):
-    from dht import dht_readinto
+    from .dht_pin import DhtPin
 
-    pin = Pin(pins["dht"], Pin.IN, Pin.PULL_UP)
-
-    def frame():
-        data = bytearray(5)
-        dht_readinto(pin, data)
-        return data
-
-    return frame
+    return DhtPin(Pin(pins["dht"], Pin.IN, Pin.PULL_UP))
 
 
 def _i2c(pins):

@@ -1,58 +1,62 @@
 """Battery: deep sleep between samples. What must outlive it cheaply is in RTC memory; readings are on flash.
 
-A wake is a boot: it mounts the Outbox, samples, sends if the send policy says so, and sleeps. RTC memory is lost when
-the power is; then the device starts as new, with its flash, and nothing but the clock has to be found again.
+A wake is a boot: it mounts the Outbox, samples, sends if the send policy says so, and sleeps.
 """
 
-import json
-from binascii import crc32
+import machine
+import network
 
-LIMIT = 2048  # bytes of RTC memory on an ESP32
-_MAGIC = b"TG1"
+from .rtc_memory import remember
+
 _SHORTEST = 500  # ms; a wake costs more than such a sleep saves
 _LONGEST = 86400000
-
-
-def pack(fields):
-    """RTC memory's bytes, or b"" if they are too many: it is a convenience, and to forget is safe."""
-    data = _MAGIC + json.dumps(fields).encode()
-    data += crc32(data).to_bytes(4, "little")
-    return data if len(data) <= LIMIT else b""
-
-
-def unpack(data):
-    """The dict that pack was given, or None: after a power cut there is anything in it."""
-    data = bytes(data)
-    if len(data) < 9 or len(data) > LIMIT or data[:3] != _MAGIC:
-        return None
-    if crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
-        return None
-    try:
-        fields = json.loads(str(data[3:-4], "utf-8"))
-    except (ValueError, RuntimeError):
-        return None
-    return fields if isinstance(fields, dict) else None
+_RADIO = 3000  # ms to wait for the radio to be off
+_LATE = 5000  # ms that a wake's boot may take
 
 
 class Sleeper:
-    """A Node that sleeps between its samples."""
+    """A Node that sleeps between its samples. board: an Esp32."""
 
     def __init__(self, board, node):
         self._board = board
         self._node = node
 
     def run(self):
-        """Until KeyboardInterrupt; on a board that sleeps it does not return, for a wake is a boot."""
+        """Until KeyboardInterrupt; a sleep does not return, for a wake is a boot."""
         board, node = self._board, self._node
-        kept = board.memory()
-        if kept:
-            node.restore(kept, board.slept())
+        if board.memory:
+            node.restore(board.memory, board.slept())
         try:
             while True:
                 node.step()
                 spare = min(node.rest(), _LONGEST)
-                if spare >= _SHORTEST and not board.awake():
+                if spare >= _SHORTEST and not board.busy():
                     node.close()
-                    board.sleep(spare, node.memory())
+                    sleep(board, spare, node.memory())
         finally:
             node.close()
+
+
+def sleep(board, ms, memory):
+    """Radio off, then deep sleep, to be awake in time for what is due in ms. memory: the Node's."""
+    if board.radio is not None:
+        board.radio.off()
+    _radio_off(board)
+    board.panel.wake_by_button()
+    late = board.late
+    if board.woke_late is not None:
+        late = min(max(0, (3 * late + board.woke_late) // 4 if late else board.woke_late), _LATE)
+    ms = max(1, int(ms) - late)
+    remember(board, memory, late, ms)
+    machine.deepsleep(ms)
+
+
+def _radio_off(board):
+    """A sleep with Wi-Fi on may hang (1 in 9 on an emulated board); active(False) returns before it is off."""
+    station = network.WLAN(network.STA_IF)
+    if station.active():
+        station.active(False)
+    for _ in range(_RADIO // 10):
+        if not station.active():
+            return
+        board.pause(10)

@@ -2,47 +2,52 @@
 
 import network
 
-from ..sntp import Sntp
+from ..time_servers import TimeServers
 from ..wifi import Wifi
 from .sockets import Sockets
 
 _TIME_SERVERS = ("0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org")
+_FAILURES = 4  # connections in a row that fail; then the access point has forgotten this station, perhaps
 _TIME_WAIT = 10000  # ms that a device on a battery stays awake for the time, once it has a network
 _TIME_OLD = 6 * 3600000  # ms after which its clock is to be set again: the sleeping ESP32's is good for some 0.1 %
 
 
 class Radio(Sockets):
-    """board: entropy, random, say; on_time(t): the clock was set. time_age: ms since that was done, or None."""
+    """board: an Esp32."""
 
-    def __init__(self, settings, clock, board, on_time, time_age=None):
+    def __init__(self, board):
+        settings, clock = board.settings, board.clock
         super().__init__(clock, board.entropy, self._name_servers)
         self._wlan = network.WLAN(network.STA_IF)
         self._given = settings.dns
         self._clock = clock
-        self._told = on_time
-        self._time_due = time_age is None or time_age > _TIME_OLD
-        self._since = None
+        self._board = board
+        t, quality = clock.now()
+        self._time_due = quality == "none" or t - board.set_at > _TIME_OLD
+        self.up_since = None
 
         def say(text):
             board.say("%s %s" % (clock.text(), text))
 
         self.wifi = Wifi(self._wlan, settings.networks, clock, board.random, say, _in_a_thread)
-        self._sntp = Sntp(self, clock, settings.ntp or _TIME_SERVERS, board.entropy, self._on_time, say)
+        self._time = TimeServers(self, clock, settings.ntp or _TIME_SERVERS, board.entropy, self._on_time, say)
 
     def tick(self):
         """At least every 100 ms."""
         self.wifi.tick()
+        if self.wifi.up and self.failures >= _FAILURES:
+            self.failures = 0
+            self.wifi.join_anew("nothing is reached through it")
         if not self.wifi.up:
-            self._since = None
+            self.up_since = None
             return
-        if self._since is None:
-            self._since = self._clock.uptime()
-        self._sntp.tick()
+        if self.up_since is None:
+            self.up_since = self._clock.uptime()
+        self._time.tick()
 
     def up(self):
         """Whoever asks needs it."""
-        if self.wifi.state == "off":
-            self.wifi.on()
+        self.wifi.on()
         return self.wifi.up
 
     @property
@@ -51,11 +56,11 @@ class Radio(Sockets):
 
     def off(self):
         self.wifi.off()
-        self._since = None
+        self.up_since = None
 
     def busy(self):
         """The time is old, and about to come."""
-        return self._time_due and self._since is not None and self._clock.uptime() - self._since < _TIME_WAIT
+        return self._time_due and self.up_since is not None and self._clock.uptime() - self.up_since < _TIME_WAIT
 
     def rssi(self):
         """dBm, or None."""
@@ -66,10 +71,10 @@ class Radio(Sockets):
 
     def _on_time(self, t):
         self._time_due = False
-        self._told(t)
+        self._board.on_time(t)
 
     def _name_servers(self):
-        return list(self._given) or [ip for ip in self._wlan.ifconfig()[3:] if ip != "0.0.0.0"]  # noqa: S104
+        return self._given or [ip for ip in self._wlan.ifconfig()[3:] if ip != "0.0.0.0"]  # noqa: S104
 
 
 def _in_a_thread(call):

@@ -5,7 +5,7 @@ import select
 import socket
 import sys
 
-from ..resolver import Resolver, is_address
+from ..names import Names, is_address
 
 
 class Sockets:
@@ -14,10 +14,12 @@ class Sockets:
     A board with Wi-Fi overrides up and trouble."""
 
     trouble = None
+    up_since = 0  # uptime, or None while there is no network
+    failures = 0  # connections in a row that failed though there was one
 
     def __init__(self, clock, entropy, name_servers):
         self.servers = name_servers
-        self._resolver = Resolver(self, clock, entropy)
+        self.names = Names(self, clock, entropy)
         self._nothing = select.poll()
         self._context = None, None
 
@@ -28,14 +30,6 @@ class Sockets:
     def known(self, host):
         """The address of a name that needs no name server, or None."""
         return None
-
-    def lookup(self, host, timeout):
-        """A resolver.Lookup."""
-        return self._resolver.lookup(host, timeout)
-
-    def forget(self, host):
-        """The address of this host led nowhere."""
-        self._resolver.forget(host)
 
     def stream(self, ip, port):
         """A Stream that is being connected."""

@@ -10,9 +10,9 @@ import sys
 import time
 
 from ..clock import Clock
+from .. import kept
 from ..errors import SettingsError
 from ..sensors.simulated import Fridge, Simulated
-from ..settings_store import Store
 from .files import Files
 from .unix_network import Network
 
@@ -34,8 +34,10 @@ class Unix:
         port.install()
         self._ender = port.Ender()
         self.files = Files(folder, port.sync)
-        self.store = Store(self.files)
-        self.settings = self.store.load()
+        self.store = kept.settings(self.files)
+        self.settings = self.store.do("load")
+        if self.settings is None:
+            raise SettingsError("cannot read settings.json")
         self.clock = Clock(port.Time, self.settings.clock)
         self.flash = FileFlash(folder + "/outbox.bin", self.settings.outbox_size)
         servers = getattr(self.settings, "dns", ())
@@ -70,12 +72,12 @@ class Unix:
         """None unless the settings name some: the clock of a PC is kept by its system."""
         if not servers:
             return None
-        from ..sntp import Sntp
+        from ..time_servers import TimeServers
 
         def say(text):
             self.say("%s %s" % (self.clock.text(), text))
 
-        return Sntp(self.network, self.clock, servers, self.entropy, lambda t: None, say)
+        return TimeServers(self.network, self.clock, servers, self.entropy, lambda t: None, say)
 
     def entropy(self, size):
         return os.urandom(size)
@@ -97,6 +99,9 @@ class Unix:
 
     def identify(self, seconds):
         self.say("identify: here is %s" % self.settings.device)
+
+    def setup_wanted(self):
+        return False
 
     def restart(self):
         """The same process begins again."""

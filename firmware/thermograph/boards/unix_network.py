@@ -1,6 +1,6 @@
 """The network of a PC: name servers and names as its files say."""
 
-from ..resolver import is_address
+from ..names import is_address
 from .sockets import Sockets
 
 

@@ -6,8 +6,6 @@ A chip's own class gives `limits`, `_start()` and `_measure()`; each may raise F
 
 from errno import EAGAIN, ETIMEDOUT
 
-from .stuck import Stuck
-
 # What a thermocouple's or thermistor's wires may do, in the words of reading.FAULTS.
 OPEN = "absent"
 SHORT = "out-of-range"
@@ -31,7 +29,11 @@ class Driver:
         self._ready_at = None
         self._fault = None
         self._set_up = False  # False after every fault: the chip may have lost its power, or be another one
-        self._stuck = [Stuck(clock) for _ in channels] if self.noisy else ()
+        self._stuck = ()
+        if self.noisy:
+            from .stuck import Stuck
+
+            self._stuck = [Stuck(clock) for _ in channels]
         self._raws = ()  # bits of each channel as the chip gave them, where noisy
 
     def start(self):

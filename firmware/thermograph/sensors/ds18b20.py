@@ -22,7 +22,8 @@ If all three are silent it is power-on: at worst a clone that is at 85.0 degrees
 until it is at another. 127.94 degrees (07FFh), Maxim's answer to a conversion that failed, is out of range.
 """
 
-from . import rom
+from binascii import hexlify
+
 from .crc import crc8
 from .driver import Driver, Fault, broken, signed
 
@@ -49,7 +50,7 @@ class DS18B20(Driver):
     limits = ((-55, 125),)
 
     def __init__(self, bus, id, clock):
-        Driver.__init__(self, clock, [(rom.name(id), "Cel")])
+        Driver.__init__(self, clock, [(hexlify(id).decode(), "Cel")])
         self._bus = bus
         self._id = id
         self._marked = False
