@@ -1,6 +1,7 @@
 """Get MicroPython for this machine: Debian's own package, or a copy of a newer Debian's in var/tools."""
 
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -15,7 +16,10 @@ from . import debian
 # Debian 12's MicroPython is too old. These, of Debian 13, run beside it with their own C library and loader.
 NEWER = "trixie"
 PACKAGES = ("micropython", "libc6", "libffi8", "libmbedtls21", "libmbedcrypto16", "libmbedx509-7")
+# The 32-bit one's C library needs this too, to end its threads.
+PACKAGES_32 = (*PACKAGES, "libgcc-s1")
 FAILED = TOOLS / "micropython.failed"
+FAILED_32 = TOOLS / "micropython-i386.failed"
 TRY_AGAIN_AFTER = 24 * 3600
 SOURCES = Path("/etc/apt")
 RELEASE = Path("/etc/os-release")
@@ -25,38 +29,54 @@ def get(insist: bool) -> bool:
     """Whether this machine has one now. insist: try even if it failed not long ago."""
     if micropython.find(os.environ):
         return True
-    if not debian.is_here() or (not insist and _failed_lately()):
+    if not debian.is_here() or (not insist and _failed_lately(FAILED)):
         return False
     if (debian.candidate("micropython") or (0, 0)) >= micropython.OLDEST and debian.can_install():
         print("Installing MicroPython (the Debian package micropython) ...", flush=True)
         if debian.install(["micropython"]) and micropython.find(os.environ):
             return True
+    return _unpacked(micropython.UNPACKED, FAILED, None) and micropython.find(os.environ) is not None
+
+
+def get_32(insist: bool) -> bool:
+    """Whether this machine has a 32-bit one now, which an x86 of 64 bits runs too. insist: as in get."""
+    if micropython.find_32():
+        return True
+    if platform.system() != "Linux" or platform.machine() != "x86_64" or not debian.is_here():
+        return False
+    if not insist and _failed_lately(FAILED_32):
+        return False
+    return _unpacked(micropython.UNPACKED_32, FAILED_32, "i386") and micropython.find_32() is not None
+
+
+def _unpacked(target: Path, failed: Path, architecture: str | None) -> bool:
+    """Get the newer Debian's; `failed` is touched if it cannot be had."""
     source = newer_source(_release().get("VERSION_CODENAME", "")) if _release().get("ID") == "debian" else None
     if source is None:
         return False
-    print(
-        f"Getting MicroPython of Debian {NEWER} into {micropython.UNPACKED} (this system is not touched) ...",
-        flush=True,
-    )
-    if unpack(source, micropython.UNPACKED) and micropython.find(os.environ):
-        FAILED.unlink(missing_ok=True)
+    kind = f" for {architecture}" if architecture else ""
+    print(f"Getting MicroPython of Debian {NEWER}{kind} into {target} (this system is not touched) ...", flush=True)
+    if unpack(source, target, architecture):
+        failed.unlink(missing_ok=True)
         return True
     TOOLS.mkdir(parents=True, exist_ok=True)
-    FAILED.touch()
+    failed.touch()
     return False
 
 
-def unpack(source: str, target: Path) -> bool:
-    """Download the packages through a private apt, which knows source only, and unpack them. Needs no root."""
+def unpack(source: str, target: Path, architecture: str | None = None) -> bool:
+    """Download the packages through a private apt, which knows source only, and unpack them. Needs no root.
+    architecture: of the packages, if it is not this machine's."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name).resolve()
         for part in ("sources", "state/lists/partial", "cache/archives/partial", "packages", "unpacked"):
             (folder / part).mkdir(parents=True)
         (folder / "sources" / "newer.sources").write_text(source, encoding="utf-8")
-        options = [f"-o{key}={value}" for key, value in _private_apt(folder).items()]
+        options = [f"-o{key}={value}" for key, value in _private_apt(folder, architecture).items()]
         apt = ["apt-get", *debian.OPTIONS, *options]
-        if not debian.run([*apt, "update"]) or not debian.run([*apt, "download", *PACKAGES], folder / "packages"):
+        packages = PACKAGES if architecture is None else PACKAGES_32
+        if not debian.run([*apt, "update"]) or not debian.run([*apt, "download", *packages], folder / "packages"):
             return False
         for package in sorted((folder / "packages").glob("*.deb")):
             if not debian.run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")]):
@@ -66,8 +86,8 @@ def unpack(source: str, target: Path) -> bool:
     return True
 
 
-def _private_apt(folder: Path) -> dict[str, str]:
-    return {
+def _private_apt(folder: Path, architecture: str | None) -> dict[str, str]:
+    options = {
         "Dir::Etc::SourceList": "/dev/null",
         "Dir::Etc::SourceParts": str(folder / "sources"),
         "Dir::State": str(folder / "state"),
@@ -77,6 +97,13 @@ def _private_apt(folder: Path) -> dict[str, str]:
         "APT::Update::Post-Invoke::": "true",
         "Acquire::Languages": "none",
     }
+    if architecture is not None:  # nothing of that kind is installed here, whatever dpkg knows
+        options |= {
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
+            "Dir::State::status": "/dev/null",
+        }
+    return options
 
 
 def newer_source(codename: str, folder: Path = SOURCES) -> str | None:
@@ -113,5 +140,5 @@ def _release() -> dict[str, str]:
     return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
 
 
-def _failed_lately() -> bool:
-    return FAILED.is_file() and time.time() - FAILED.stat().st_mtime < TRY_AGAIN_AFTER
+def _failed_lately(failed: Path) -> bool:
+    return failed.is_file() and time.time() - failed.stat().st_mtime < TRY_AGAIN_AFTER

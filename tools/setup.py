@@ -66,6 +66,7 @@ def setup(purpose: str) -> None:
     get_umqtt()
     get_micropython(insist=purpose == "test")
     if purpose == "test":
+        get_micropython_32()
         get_programs()
         get_cloud_init()
         get_axe()
@@ -86,6 +87,13 @@ def get_micropython(insist: bool) -> None:
         click.echo(
             "No MicroPython 1.24 or newer: the simulated device runs on CPython, tests of MicroPython are skipped."
         )
+
+
+def get_micropython_32() -> None:
+    from . import micropython
+
+    if not micropython.get_32(insist=True):
+        click.echo("No 32-bit MicroPython (it needs Debian on an x86-64 PC): tests of the board's memory are skipped.")
 
 
 def get_programs() -> None:

@@ -16,6 +16,7 @@ VARIABLE = "THERMOGRAPH_MICROPYTHON"
 # 1.24 brought `tls` and `vfs` to the unix port as the firmware uses them.
 OLDEST = (1, 24)
 UNPACKED = TOOLS / "micropython"
+UNPACKED_32 = TOOLS / "micropython-i386"
 
 
 def find(environ: Mapping[str, str], unpacked: Path = UNPACKED) -> list[str] | None:
@@ -29,10 +30,16 @@ def find(environ: Mapping[str, str], unpacked: Path = UNPACKED) -> list[str] | N
     return None
 
 
+def find_32(unpacked: Path = UNPACKED_32) -> list[str] | None:
+    """The command that starts a 32-bit MicroPython: its objects have the sizes of an ESP32's. For tests of memory."""
+    command = unpacked_command(unpacked)
+    return command if command and (version(command) or (0, 0)) >= OLDEST else None
+
+
 def unpacked_command(folder: Path) -> list[str] | None:
     """A newer Debian's program needs that Debian's C library: its own loader starts it, this system is not touched."""
     program = folder / "usr" / "bin" / "micropython"
-    loader = next(folder.glob("usr/lib/*/ld-linux-*.so.*"), None)
+    loader = next(folder.glob("usr/lib/*/ld-linux*.so.*"), None)
     if loader is None or not program.is_file():
         return None
     return [str(loader), "--library-path", str(loader.parent), str(program)]
