@@ -16,6 +16,7 @@ NAMES = (
     "bugs",
     "fuzz",
     "wear",
+    "heap",
     "gateway",
     "workers",
     "pages",
