@@ -51,8 +51,14 @@ def main(arguments):
 
 if __name__ == "__main__":
     if sys.platform == "esp32":
-        from thermograph.boards.esp32 import Esp32
+        try:
+            import packfs
+            from thermograph.boards.esp32 import Esp32
 
-        start(Esp32())  # no sys.exit: it would begin again at once, and Ctrl-C would never reach the prompt
+            start(Esp32())  # no sys.exit: it would begin again at once, and Ctrl-C would never reach the prompt
+        except ImportError as error:
+            print("%s. Copy the firmware again: python -m tools flash" % error)
     else:
+        import packfs  # noqa: F401
+
         sys.exit(main(sys.argv))

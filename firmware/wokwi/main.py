@@ -1,29 +1,26 @@
-"""The main.py of a project on wokwi.com, whose files lie in one folder: their names say where they belong.
+"""The main.py of a project on wokwi.com, which takes files of text only, in one folder.
 
-`python -m tools wokwi --project FOLDER` makes such files: thermograph.boards.esp32.py, start.py for the firmware's own
-main.py. Wokwi gives the board a fresh copy at each start.
+`python -m tools wokwi --project FOLDER` makes them: thermograph.txt is thermograph.pack in base64, start.py the firmware's
+own main.py. Wokwi gives the board a fresh copy of all at each start, so this comes first each time: some seconds, and
+a line of text at a time, for the heap is small.
 """
 
+import binascii
 import os
 
 
-def unfold():
-    """thermograph.boards.esp32.py -> thermograph/boards/esp32.py"""
-    for name in os.listdir():
-        steps = name.split(".")
-        if len(steps) > 2 and steps[-1] == "py":
-            folder = ""
-            for step in steps[:-2]:
-                if step not in os.listdir(folder or "."):
-                    os.mkdir(folder + step)
-                folder += step + "/"
-            os.rename(name, folder + steps[-2] + ".py")
+def unpack():
+    """thermograph.txt -> thermograph.pack, whole or not at all."""
+    with open("thermograph.txt") as text, open("thermograph.new", "wb") as pack:
+        for line in text:
+            pack.write(binascii.a2b_base64(line))
+    os.rename("thermograph.new", "thermograph.pack")
 
 
 if __name__ == "__main__":
-    unfold()
-    import start
-
-    from thermograph.boards.esp32 import Esp32
-
-    start.start(Esp32())
+    if "thermograph.pack" not in os.listdir():
+        print("unpacking the firmware ...")
+        unpack()
+    with open("start.py") as _file:
+        _text = _file.read()
+    exec(_text)  # noqa: S102  as if it were this file

@@ -70,7 +70,6 @@ bdev = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
 vfs.mount(vfs.VfsPosix("/"), "/host")
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(bdev), "/")
-sys.path[:] = ["", ".frozen", "/lib"]
 
 
 def files(folder):
@@ -87,10 +86,13 @@ def files(folder):
 for line in files("/"):
     print("file", line)
 
-sys.path.append("/host" + FAKES + "/..")
+# The thermometer below the pins takes its CRC from the firmware: from the sources, which are forgotten then.
+sys.path[:] = ["/host" + FAKES + "/..", "/host" + FAKES + "/../../../firmware"]
 from sensor_buses import Thermometer, Wire, rom_of
 
-sys.path.pop()
+sys.path[:] = ["", ".frozen", "/lib"]
+for name in [name for name in sys.modules if name.startswith("thermograph")]:
+    del sys.modules[name]
 
 
 class Uptime:

@@ -71,6 +71,7 @@ sys.modules["sys"] = old
 
 # main.py as the board starts it, but with a radio that tells why it does not join (drive.json has it switched off).
 WITHOUT_RADIO = """
+import packfs
 from thermograph.boards.unix_network import Network
 Network.trouble = {trouble!r}
 __name__ = "__main__"

@@ -1,5 +1,6 @@
 """The parts of `flash`: finding ports, releases, the chip's image, the console's meaning, the Wi-Fi, what is masked."""
 
+import contextlib
 import hashlib
 import http.server
 import io
@@ -27,6 +28,7 @@ from tools.board.errors import (
     TlsFailed,
     WifiFailed,
 )
+from tools.board.repl import FEED
 
 
 def port(device, vid=0x10C4):
@@ -271,14 +273,77 @@ def test_a_port_that_leaves_at_a_reset_is_waited_for(monkeypatch):
 # -- files
 
 
-def test_only_what_differs_is_copied_and_what_is_not_ours_any_more_goes():
-    def digest(text):
-        return hashlib.sha256(text).hexdigest()
+def digest(text):
+    return hashlib.sha256(text).hexdigest()
 
-    wanted = {"main.py": b"new", "thermograph/a.mpy": b"same", "thermograph/b/c.mpy": b"missing"}
-    there = {"main.py": digest(b"old"), "thermograph/a.mpy": digest(b"same"), "thermograph/a.py": digest(b"source")}
-    assert files.differing(wanted, there) == (["main.py", "thermograph/b/c.mpy"], ["thermograph/a.py"])
-    assert files.folders(["main.py", "thermograph/b/c.mpy"]) == ["thermograph", "thermograph/b"]
+
+class Disk:
+    """A board's files, behind what `synchronise` asks of its prompt. fuse: so many acts, and the cable is out."""
+
+    def __init__(self, held, fuse=None):
+        self.held, self.fuse, self.acts = dict(held), fuse, 0
+
+    def hashes(self, paths):
+        ours = [name for name in self.held if name in paths or name.partition("/")[0] in paths]
+        return {name: digest(self.held[name]) for name in ours}
+
+    def write(self, name, content):
+        self._act()
+        self.held[name] = content
+
+    def remove(self, names):
+        for name in names:
+            self._act()
+            del self.held[name]
+
+    def run(self, code):
+        assert code == FEED or "rmdir" in code
+
+    def _act(self):
+        self.acts += 1
+        if self.fuse is not None and self.acts > self.fuse:
+            raise ChipFailed("The cable is out.", "")
+
+
+# What a board of the field holds, and what a newer one does.
+FOLDERS = {"main.py": b"old", "thermograph/node.mpy": b"1", "thermograph/boards/a.mpy": b"2", "umqtt/simple.mpy": b"3"}
+PACKED = {"thermograph.pack": b"older", "packfs.mpy": b"fs", "main.py": b"old"}
+THEIRS = {"settings.json": b"{}", "outbox/0": b"readings", "lib/own.py": b"mine"}
+WANTED = {"thermograph.pack": b"all", "packfs.mpy": b"fs", "main.py": b"new"}
+
+
+def copy(disk):
+    return files.synchronise(disk, WANTED, True, lambda done, total: None)
+
+
+def test_only_what_differs_is_copied_and_what_is_not_ours_any_more_goes():
+    disk = Disk({**FOLDERS, **THEIRS, "packfs.mpy": b"fs"})
+    assert copy(disk) == (2, 3)
+    assert disk.held == {**WANTED, **THEIRS}
+    assert copy(disk) == (0, 0)
+    assert files.folders(["thermograph/node.mpy", "thermograph/boards/a.mpy", "x.py"]) == [
+        "thermograph/boards",
+        "thermograph",
+    ]
+
+
+@pytest.mark.parametrize("before", [FOLDERS, PACKED, {}])
+def test_a_cut_leaves_a_board_that_starts_and_the_next_run_ends_the_work(before):
+    """main.py starts what it came with: the folders, or the pack."""
+    for fuse in range(7):
+        disk = Disk({**before, **THEIRS}, fuse)
+        with contextlib.suppress(ChipFailed):
+            copy(disk)
+        if disk.held.get("main.py") == b"new":
+            assert WANTED.items() <= disk.held.items()
+        elif before:
+            assert {name: disk.held[name] for name in before if name not in WANTED} == {
+                name: content for name, content in before.items() if name not in WANTED
+            }
+        assert THEIRS.items() <= disk.held.items()
+        disk.fuse = None
+        copy(disk)
+        assert disk.held == {**WANTED, **THEIRS}
 
 
 # -- the Wi-Fi, the broker

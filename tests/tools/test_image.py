@@ -1,4 +1,5 @@
-"""python -m tools image: the file is what a board's flash would be. MicroPython's .bin is a stand-in (stand_in.py)."""
+"""python -m tools image: the file is what a board's flash would be. MicroPython is the official .bin, where it is here;
+those that are damaged or strange are made (stand_in.py)."""
 
 import json
 import os
@@ -27,10 +28,18 @@ BOOT = ROOT / "tests" / "firmware" / "boot_image.py"
 # Of diagram.json and firmware/wokwi/settings.json.
 PROBE, TEMPERATURE = "28a1a1a1a1a1a1", "4.5"
 SECRET = "not-in-any-output"
+OFFICIAL = ROOT.parent / "shared" / "micropython" / "ESP32_GENERIC-20251209-v1.27.0.bin"
+
+
+@pytest.fixture
+def source():
+    if not OFFICIAL.is_file():
+        pytest.skip(f"NO OFFICIAL MICROPYTHON: {OFFICIAL} is not there")
+    return OFFICIAL
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def made_up(tmp_path_factory):
     return stand_in.write(tmp_path_factory.mktemp("micropython") / "ESP32_GENERIC.bin")
 
 
@@ -127,6 +136,12 @@ def test_a_release_is_taken_apart(tmp_path, chip, bootloader):
     assert found.app[0] == 0xE9
 
 
+def test_the_official_release_is_taken_apart(source):
+    found = micropython.read(source)
+    assert (found.chip.name, found.version) == ("esp32", "1.27.0")
+    assert partitions.parse(source.read_bytes()[0x7000:0x7C00]) == partitions.parse(stand_in.stock_table())
+
+
 def flip(data, at):
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
@@ -145,9 +160,9 @@ def flip(data, at):
         (lambda data: data + bytes(0x1F0000), "the app has"),
     ],
 )
-def test_a_file_that_no_board_would_start_is_refused(tmp_path, source, spoil, why):
+def test_a_file_that_no_board_would_start_is_refused(tmp_path, made_up, spoil, why):
     bad = tmp_path / "bad.bin"
-    bad.write_bytes(spoil(source.read_bytes()))
+    bad.write_bytes(spoil(made_up.read_bytes()))
     with pytest.raises(micropython.MicroPythonError, match=why):
         micropython.read(bad)
 

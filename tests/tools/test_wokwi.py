@@ -15,9 +15,12 @@ from click.testing import CliRunner
 from backend.devices import Registry
 from backend.errors import SettingsError
 from backend.run import micropython as interpreters
+from backend.run.layout import TOOLS
+from tests.servers import wait_for
 from tests.tools import stand_in
+from tools import mpy
 from tools.commands import tools
-from tools.image import device_settings, filesystem
+from tools.image import device_settings, filesystem, partitions
 from tools.simulation import scenario as simulated
 from tools.wokwi import board, launch
 from tools.wokwi.check import BOARD, check, known_parts
@@ -26,6 +29,8 @@ from tools.wokwi.diagram import DiagramError, parse
 ROOT = Path(__file__).parents[2]
 DIAGRAM = ROOT / "diagram.json"
 SETTINGS = ROOT / "firmware" / "wokwi" / "settings.json"
+# What MicroPython 1.26 and newer makes of the rest of 4 MiB of flash: its own table names no filesystem.
+STOCK_VFS = 0x200000
 SCENARIOS = sorted((ROOT / "tests" / "scenarios" / "wokwi").glob("*.yaml"))
 
 
@@ -348,39 +353,82 @@ def test_a_diagram_with_mistakes_is_neither_built_nor_started(tmp_path, fields, 
     assert not (tmp_path / "asked").exists()
 
 
-def test_a_project_for_wokwi_com_unfolds_on_a_board(tmp_path):
-    """On MicroPython and littlefs: main.py puts each file where the firmware has it."""
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The files of a project on wokwi.com, by name."""
+    folder = tmp_path_factory.mktemp("project")
+    done = CliRunner().invoke(tools, ["wokwi", "--project", str(folder)])
+    assert done.exit_code == 0 and f"{len(list(folder.iterdir()))} files" in done.output, done.output
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_project_for_wokwi_com_is_text_of_short_lines(project):
+    assert set(project) == {"main.py", "start.py", "packfs.py", "thermograph.txt", "settings.json", "diagram.json"}
+    for content in project.values():
+        assert max(map(len, content.decode("utf-8").split("\n"))) <= 1024
+    attrs = [one["attrs"] for one in json.loads(project["diagram.json"])["parts"] if one["type"] == BOARD]
+    assert attrs[0]["env"].startswith("micropython-")
+    assert project["start.py"] == (ROOT / "firmware" / "main.py").read_bytes()
+
+
+def interpreter32():
+    """A MicroPython whose objects have an ESP32's sizes, or None."""
+    folder = TOOLS / "micropython-i386" / "usr"
+    loader = folder / "lib" / "i386-linux-gnu" / "ld-linux.so.2"
+    if not loader.is_file():
+        return None
+    return [str(loader), "--library-path", str(loader.parent), str(folder / "bin" / "micropython")]
+
+
+def test_it_is_unpacked_in_the_first_part_of_a_boards_heap(tmp_path, project):
+    """An ESP32's heap begins with 56,000 bytes; more than that would make it grow before the firmware is loaded."""
+    command = interpreter32()
+    if command is None:
+        pytest.skip("NO 32-BIT MICROPYTHON in var/tools/micropython-i386")
+    flash, code = tmp_path / "flash", tmp_path / "code.py"
+    flash.write_bytes(filesystem.build(project, STOCK_VFS))
+    code.write_text("import main; main.unpack(); import gc; print('ends with', gc.mem_alloc())")
+    board_disk = ROOT / "tests" / "firmware" / "board_disk.py"
+    words = [str(board_disk), str(flash), str(board_disk.with_name("fakes")), str(code)]
+    done = subprocess.run(
+        [*command, "-X", "heapsize=56000", *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.startswith("ends with"), done.stderr
+    found = filesystem.read(flash.read_bytes())
+    assert found["thermograph.pack"] == mpy.release(ROOT / "firmware")["thermograph.pack"]
+    assert set(found) == {*project, "thermograph.pack"}
+
+
+def test_a_project_on_wokwi_com_takes_its_first_sample(tmp_path, project):
+    """On MicroPython's own partitions: it unpacks, starts from the pack, joins, reads the thermometer."""
     command = interpreters.find(os.environ)
     if not command:
         pytest.skip("NO MICROPYTHON: python -m tools setup --for test")
-    done = CliRunner().invoke(tools, ["wokwi", "--project", str(tmp_path / "project")])
-    assert done.exit_code == 0, done.output
-    flat = {path.name: path.read_bytes() for path in (tmp_path / "project").iterdir()}
-    attrs = [one["attrs"] for one in json.loads(flat["diagram.json"])["parts"] if one["type"] == BOARD]
-    assert attrs[0]["env"].startswith("micropython-")
-    flash = tmp_path / "flash"
-    flash.write_bytes(filesystem.build(flat))
-    code = (
-        "import vfs\n"
-        "class Flash:\n"
-        " def readblocks(self, n, b, o=0): f.seek(n * 4096 + o); f.readinto(b)\n"
-        " def writeblocks(self, n, b, o=0): f.seek(n * 4096 + o); f.write(b)\n"
-        " def ioctl(self, op, a): return {4: 256, 5: 4096}.get(op, 0)\n"
-        f"f = open({str(flash)!r}, 'r+b')\n"
-        "vfs.umount('/'); vfs.mount(vfs.VfsLfs2(Flash()), '/')\n"
-        "import sys; sys.path[:] = ['']\n"
-        "import main; main.unfold(); main.unfold()\n"
-        "import start; print(start.IN_A_ROW)\n"
-        "vfs.umount('/'); f.close()\n"
-    )
-    ran = subprocess.run([*command, "-c", code], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0 and ran.stdout.strip().isdigit(), ran.stderr
-    package = json.loads((ROOT / "firmware" / "package.json").read_text())["urls"]
-    wanted = {name for name, _ in package} | {"umqtt/simple.py", "start.py", "settings.json", "diagram.json"}
-    found = filesystem.read(flash.read_bytes())
-    assert set(found) == wanted
-    assert found["start.py"] == (ROOT / "firmware" / "main.py").read_bytes()
-    assert found["thermograph/boards/esp32.py"] == (ROOT / "firmware/thermograph/boards/esp32.py").read_bytes()
+    vfs = partitions.Partition("vfs", partitions.DATA, partitions.LITTLEFS, 0x200000, STOCK_VFS)
+    table = [one for one in partitions.TABLE if one.end <= vfs.offset]
+    flash = bytearray(b"\xff" * partitions.FLASH_SIZE)
+    for offset, data in (
+        (partitions.TABLE_OFFSET, partitions.build((*table, vfs))),
+        (vfs.offset, filesystem.build(project, STOCK_VFS)),
+    ):
+        flash[offset : offset + len(data)] = data
+    image, console = tmp_path / "flash.bin", tmp_path / "console"
+    image.write_bytes(flash)
+    boot = ROOT / "tests" / "firmware" / "boot_image.py"
+    words = [str(boot), str(image), str(boot.with_name("fakes")), "28a1a1a1a1a1a1", "4.5"]
+    said = lambda: console.read_text(errors="replace")  # noqa: E731
+    with console.open("w") as out:
+        board = subprocess.Popen(
+            [*command, "-X", "heapsize=1m", *words], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+        try:
+            wait_for(lambda: board.poll() is not None or "sample room" in said(), "the first samples", 60)
+        finally:
+            board.kill()
+            board.wait()
+    told = said()
+    assert "sample 28a1a1a1a1a1a12b 4.5 Cel" in told, told
+    assert told.index("unpacking") < told.index("wifi Wokwi-GUEST"), told
 
 
 def test_without_wokwi_it_says_what_wokwi_needs(tmp_path, monkeypatch, build):

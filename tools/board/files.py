@@ -1,45 +1,41 @@
 """The firmware's files, and copying those that differ."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
+from .. import mpy
 from .repl import FEED, Prompt
 
-# All below these is the firmware's: what it does not name any more is taken away, or it would be loaded instead.
-OURS = ("main.py", "thermograph", "umqtt")
-# What package.json leaves out, for no ESP32 needs it: the board that is a folder on a PC.
-UNIX = ("boards/unix.py", "boards/unix_network.py", "boards/micropython_unix.py")
+# What is the firmware's on a board: these files, and all below these folders, which older releases had.
+OURS = (mpy.MAIN, mpy.PACKFS, mpy.PACK, "packfs.py", "thermograph", "umqtt")
+
+# A folder takes two sectors of littlefs. One that holds a file of somebody else stays.
+EMPTY_FOLDERS = """
+import os
+for name in {names!r}:
+    try:
+        os.rmdir(name)
+    except OSError:
+        pass
+"""
 
 Progress = Callable[[int, int], None]
 
 
 def firmware(platform: str, umqtt: Path | None = None) -> dict[str, bytes]:
-    """The compiled firmware and umqtt by their names on a board of this sys.platform.
+    """The firmware by its files' names on a board of this sys.platform, in the order in which they are copied.
 
     Raises ThermographError where umqtt is not here and cannot be fetched.
     """
-    from backend.run import umqtt as library
     from backend.run.layout import FIRMWARE
 
-    from .. import mpy
-    from ..image.filesystem import of_folder
-
-    with tempfile.TemporaryDirectory() as folder:
-        mpy.build(FIRMWARE, Path(folder), umqtt or library.find(os.environ) or library.fetch())
-        if platform != "esp32":
-            for name in UNIX:
-                mpy.compile_one(f"thermograph/{name}", FIRMWARE / "thermograph" / name, Path(folder))
-        made = of_folder(Path(folder))
-    del made["package.json"]  # mip's
-    return made
+    return mpy.release(FIRMWARE, umqtt, platform)
 
 
 def differing(files: Mapping[str, bytes], hashes: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """(to be copied, to be removed). hashes: SHA-256 in hex of what the board has."""
-    new = [name for name in sorted(files) if hashes.get(name) != hashlib.sha256(files[name]).hexdigest()]
+    new = [name for name in files if hashes.get(name) != hashlib.sha256(files[name]).hexdigest()]
     return new, sorted(hashes.keys() - files.keys())
 
 
@@ -50,10 +46,9 @@ def synchronise(prompt: Prompt, files: Mapping[str, bytes], watchdog: bool, prog
     """
     new, old = differing(files, prompt.hashes(OURS))
     total, done = sum(len(files[name]) for name in new), 0
-    if new:
-        prompt.make_folders(folders(new))
-    # main.py last: without it a board whose copying was cut off waits at its prompt.
-    for name in sorted(new, key=lambda name: name == "main.py"):
+    # main.py is the last. A cut leaves one that starts what it knows: older ones take no notice of the pack, and newer
+    # ones none of the folders, which go when all that is new is there.
+    for name in new:
         if watchdog:
             prompt.run(FEED)
         prompt.write(name, files[name])
@@ -61,10 +56,11 @@ def synchronise(prompt: Prompt, files: Mapping[str, bytes], watchdog: bool, prog
         progress(done, total)
     if old:
         prompt.remove(old)
+        prompt.run(EMPTY_FOLDERS.format(names=folders(old)))
     return len(new), len(old)
 
 
 def folders(names: list[str]) -> list[str]:
-    """Every folder that these files need, parents first."""
+    """Every folder that these files lie in, the innermost first."""
     found = {str(parent) for name in names for parent in PurePosixPath(name).parents}
-    return sorted(found - {"."})
+    return sorted(found - {"."}, reverse=True)

@@ -37,7 +37,7 @@ except OSError:
     pass
 """
 SAVE_SETTINGS = """
-import json, os
+import json, os, packfs
 from thermograph.boards.files import Files
 from thermograph.settings_store import Store
 Store(Files({folder!r}, lambda file: file.flush(), os)).save(json.loads({text!r}))
@@ -124,13 +124,6 @@ class Prompt:
         with self._translated():
             self._transport.fs_writefile(name + ".new", content, chunk_size=1024)
         self.run(f"import os\nos.rename({name + '.new'!r}, {name!r})")
-
-    def make_folders(self, names: list[str]) -> None:
-        """Those that are not there yet, parents first."""
-        self.run(
-            f"import os\nfor name in {names!r}:\n try:\n  os.mkdir(name)\n"
-            " except OSError as error:\n  if error.errno != 17:\n   raise"
-        )
 
     def remove(self, names: list[str]) -> None:
         self.run(f"import os\nfor name in {names!r}:\n os.remove(name)")

@@ -7,7 +7,6 @@ device_settings   a settings.json, checked by the firmware
 whole             all of them at their places
 """
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,18 +125,11 @@ def _release() -> Path:
 
 def _files(settings: Path | None, umqtt: Path | None) -> dict[str, bytes]:
     """What goes on the board's file system, by name."""
-    import os
-
-    from backend.run import umqtt as library
     from backend.run.layout import FIRMWARE
 
     from .. import mpy
-    from . import device_settings, filesystem
+    from . import device_settings
 
     given = {} if settings is None else {"settings.json": device_settings.read(settings, FIRMWARE)}
-    with tempfile.TemporaryDirectory() as folder:
-        # The very umqtt that the firmware is tested with; MicroPython's own frozen one comes after it on sys.path.
-        mpy.build(FIRMWARE, Path(folder), umqtt or library.find(os.environ) or library.fetch())
-        made = filesystem.of_folder(Path(folder))
-    del made["package.json"]  # mip's
-    return made | given
+    # With the very umqtt that the firmware is tested with; MicroPython's own frozen one comes after it on sys.path.
+    return mpy.release(FIRMWARE, umqtt) | given

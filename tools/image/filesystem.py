@@ -4,7 +4,7 @@ The same files give the same bytes: no times are kept (MicroPython reads a missi
 """
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from backend.errors import ThermographError
@@ -61,11 +61,6 @@ def read(data: bytes) -> dict[str, bytes]:
                 found[path.lstrip("/")] = file.read()
     made.unmount()
     return found
-
-
-def of_folder(folder: Path) -> dict[str, bytes]:
-    """The files of a folder, by their names in it."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _configuration(size: int) -> dict[str, Any]:

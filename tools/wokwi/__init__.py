@@ -119,16 +119,12 @@ def _checked(file: Path, settings: Path) -> tuple["Diagram", dict[str, Any]]:
 
 
 def _project(folder: Path, diagram: Path, settings: Path) -> None:
-    import os
-
-    from backend.run import umqtt
     from backend.run.layout import FIRMWARE
 
     from ..image import device_settings
     from . import board, project
 
-    library = umqtt.find(os.environ) or umqtt.fetch()
-    files = project.build(FIRMWARE, library, board.read_diagram(diagram), device_settings.read(settings, FIRMWARE))
+    files = project.build(FIRMWARE, None, board.read_diagram(diagram), device_settings.read(settings, FIRMWARE))
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)

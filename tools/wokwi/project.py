@@ -1,30 +1,33 @@
-"""The firmware as files to be uploaded to wokwi.com: all in one folder, for a project there has no other."""
+"""The firmware as files to be uploaded to wokwi.com: all of them text, in one folder, for a project there has no other.
 
+A board cannot compile the firmware within its heap, so it gets what every other board gets, thermograph.pack, as text.
+"""
+
+import base64
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from .. import mpy
 from .check import BOARD
 
 # Wokwi's newest MicroPython for the ESP32 when this was written; the project's own page lists others.
 MICROPYTHON = "micropython-20260406-v1.28.0"
-START = "start.py"
+TEXT, START = "thermograph.txt", "start.py"
+_LINE = 768  # bytes of the pack; the board has one line in memory at a time
 
 
-def build(firmware: Path, umqtt: Path, diagram: str, settings: bytes) -> dict[str, bytes]:
-    """{name: bytes}. firmware/wokwi/main.py puts them into folders on the board."""
-    package = json.loads((firmware / "package.json").read_text(encoding="utf-8"))
-    made = {flat(name): (firmware / source).read_bytes() for name, source in package["urls"] if name != "main.py"}
-    made["umqtt.simple.py"] = (umqtt / "umqtt" / "simple.py").read_bytes()
-    made[START] = (firmware / "main.py").read_bytes()
-    made["main.py"] = (firmware / "wokwi" / "main.py").read_bytes()
-    made["settings.json"] = settings
-    made["diagram.json"] = _with_micropython(diagram).encode("utf-8")
-    return made
-
-
-def flat(name: str) -> str:
-    """thermograph/boards/esp32.py -> thermograph.boards.esp32.py"""
-    return ".".join(PurePosixPath(name).parts)
+def build(firmware: Path, umqtt: Path | None, diagram: str, settings: bytes) -> dict[str, bytes]:
+    """{name: bytes}. firmware/wokwi/main.py makes the pack of the text, and goes on as a board does."""
+    pack = mpy.release(firmware, umqtt)[mpy.PACK]
+    lines = [base64.b64encode(pack[at : at + _LINE]) + b"\n" for at in range(0, len(pack), _LINE)]
+    return {
+        "main.py": (firmware / "wokwi" / "main.py").read_bytes(),
+        START: (firmware / "main.py").read_bytes(),
+        "packfs.py": (firmware / "packfs.py").read_bytes(),
+        TEXT: b"".join(lines),
+        "settings.json": settings,
+        "diagram.json": _with_micropython(diagram).encode("utf-8"),
+    }
 
 
 def _with_micropython(diagram: str) -> str:
