@@ -1,5 +1,6 @@
 """python -m tools mpy: the firmware as a board runs it: main.py, packfs.mpy, and all else in thermograph.pack.
 
+constants   what mpy-cross is given: a module's private numbers as const()
 compiling   .py to .mpy
 pack        many files as one
 """

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from . import constants
+
 # -O3 would save some 3 % of what stays in memory, and take the line numbers from the crash log.
 OPTIMISE = "-O2"
 MAIN, PACKFS = "main.py", "packfs.mpy"
@@ -32,8 +34,10 @@ def compile_all(firmware: Path, umqtt: Path | None, platform: str = "esp32") -> 
     if umqtt is not None:
         sources["umqtt/simple.py"] = umqtt / "umqtt" / "simple.py"
     texts = {name: path.read_text(encoding="utf-8") for name, path in sources.items()}
+    taken = constants.asked_for(texts.values())
+    folded = [constants.fold(text, taken) for text in texts.values()]  # not by threads: ast has no lock of its own
     with ThreadPoolExecutor() as pool:
-        made = pool.map(_cross, texts, texts.values())
+        made = pool.map(_cross, texts, folded)
         return {str(Path(name).with_suffix(".mpy").as_posix()): code for name, code in zip(texts, made, strict=True)}
 
 
