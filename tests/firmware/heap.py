@@ -118,9 +118,16 @@ def inode(number):
         return None
 
 
-def on_message(self, topic, payload):
-    ON_MESSAGE(self, topic, payload)
-    WATCH.look()
+def set_callback(self, on_message):
+    """umqtt's: private names are not what they are in the sources."""
+    global LINK
+    LINK = self
+
+    def looked_at(topic, payload):
+        on_message(topic, payload)
+        WATCH.look()
+
+    self.cb = looked_at
 
 
 class World:
@@ -135,7 +142,7 @@ class World:
         """Whether somebody is asked and has not answered: such waits take true time."""
         if any([mark is not None and inode(number) == mark for number, mark in ASKED]):
             return True
-        packets = self._node._link.sock
+        packets = LINK.sock
         if packets is None:
             return False
         return packets.said > packets.heard or EARS.sampled - EARS.freed >= self.every
@@ -228,7 +235,7 @@ MADE.wires[4] = Wire(Thermometer(Uptime(), rom_of(PROBE), 0x0190), Thermometer(U
 MADE.i2c = I2C({0x76: Bosch(Uptime(), 0x60, TRIM, RAW[:8])})
 EARS = Ears()
 ASKED = [(0, None)] * 4
-BOARD = LET_GO = UDP = ON_MESSAGE = None
+BOARD = LET_GO = UDP = LINK = None
 USED = dht, esp32, machine, network, onewire
 gc.collect()
 WATCH.base = gc.mem_alloc()
@@ -239,7 +246,7 @@ gc.threshold(-1)
 
 
 def live():
-    global BOARD, LET_GO, UDP, ON_MESSAGE
+    global BOARD, LET_GO, UDP
     try:
         from thermograph import moment
 
@@ -252,9 +259,10 @@ def live():
     BOARD.ports = PORTS
     from thermograph.boards.sockets import Sockets
     from thermograph.contact import Contact
+    from umqtt.simple import MQTTClient
 
     UDP, Sockets.udp = Sockets.udp, udp
-    ON_MESSAGE, Contact._on_message = Contact._on_message, on_message
+    MQTTClient.set_callback = set_callback
     Contact.run = lambda node: World(node).run()
     main.start(BOARD)
 

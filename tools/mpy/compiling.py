@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from . import constants
+from .shorten import shorten
 
 # -O3 would save some 3 % of what stays in memory, and take the line numbers from the crash log.
 OPTIMISE = "-O2"
@@ -34,11 +35,18 @@ def compile_all(firmware: Path, umqtt: Path | None, platform: str = "esp32") -> 
     if umqtt is not None:
         sources["umqtt/simple.py"] = umqtt / "umqtt" / "simple.py"
     texts = {name: path.read_text(encoding="utf-8") for name, path in sources.items()}
-    taken = constants.asked_for(texts.values())
-    folded = [constants.fold(text, taken) for text in texts.values()]  # not by threads: ast has no lock of its own
+    texts = _made_small(texts, (firmware / MAIN).read_text(encoding="utf-8"))
     with ThreadPoolExecutor() as pool:
-        made = pool.map(_cross, texts, folded)
+        made = pool.map(_cross, texts, texts.values())
         return {str(Path(name).with_suffix(".mpy").as_posix()): code for name, code in zip(texts, made, strict=True)}
+
+
+def _made_small(texts: dict[str, str], main: str) -> dict[str, str]:
+    """Sources that take less of the board's heap. umqtt stays as it is, and main, which is main.py's text."""
+    taken = constants.asked_for(texts.values())
+    ours = {name: constants.fold(text, taken) for name, text in texts.items() if not name.startswith("umqtt/")}
+    others = {name: text for name, text in texts.items() if name not in ours}
+    return {**shorten(ours, {**others, MAIN: main}), **others}
 
 
 def build(firmware: Path, out: Path, umqtt: Path | None = None) -> list[str]:
@@ -61,15 +69,21 @@ def compile_one(name: str, source: Path, out: Path) -> str:
 
 
 def _cross(name: str, text: str) -> bytes:
-    """The source's own name goes into tracebacks, so no path of this machine does."""
+    """What names the source in tracebacks is a name that stays on the board's heap: the module's own, "node"."""
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder) / "source.py", Path(folder) / "made.mpy"
         source.write_text(text, encoding="utf-8")
-        words = [_compiler(), OPTIMISE, "-s", name, "-o", str(made), str(source)]
+        words = [_compiler(), OPTIMISE, "-s", _module(name), "-o", str(made), str(source)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise click.ClickException(f"mpy-cross: {name}: {(done.stderr or done.stdout).strip()}")
         return made.read_bytes()
+
+
+def _module(name: str) -> str:
+    """thermograph/boards/esp32.py -> esp32; thermograph/boards/__init__.py -> boards"""
+    path = Path(name)
+    return path.parent.name if path.stem == "__init__" else path.stem
 
 
 def _compiler() -> str:
