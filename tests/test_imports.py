@@ -63,7 +63,7 @@ BACKEND_ROWS = [
     {"__main__", "lambda_handler"},
 ]
 FIRMWARE_ROWS = [
-    {"errors", "moment", "reading", "clock", "build", "packets"},
+    {"errors", "moment", "reading", "clock", "packets"},
     {"wifi", "joining"},
     {"resolver"},
     {"names", "sntp"},
@@ -73,6 +73,7 @@ FIRMWARE_ROWS = [
     {"kept"},
     {"contact"},
     {"node"},
+    {"saving"},
     {"portal"},
     {"boards"},
     {"start"},

@@ -1,6 +1,6 @@
 """Clock: the time of a reading, and how far to trust it."""
 
-from .build import BUILT
+from . import BUILT
 
 _EPOCH_2000 = 946684800000  # Unix ms of 2000-01-01, MicroPython's epoch on most boards
 _TRUST = 7 * 86400000  # ms after which a clock that was not set again counts as "rtc": 20 ppm are 12 s by then

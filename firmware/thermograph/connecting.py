@@ -68,7 +68,7 @@ def _secure(link, packet):
     if link.clock.now()[1] == "none":
         raise LinkError("the clock is not set, so no certificate can be checked", "tls")
     try:
-        link.sock.stream = link.network.secure(link.sock.stream, link.tls.host, link.tls.ca)
+        link.sock.stream = link.network.secure(link.sock.stream, link.tls)
         link.sock.write(packet)
     except ValueError as error:
         raise LinkError("the broker's certificate is refused: %s" % str(error).strip(), "tls")

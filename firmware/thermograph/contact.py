@@ -185,7 +185,7 @@ class Contact:
 
         done, text = commands.run(payload, self, self._board)
         commands = None
-        let_go("commands")
+        let_go("commands", "boards.files")
         self._command = done or self._command
         self._state_at = self._clock.uptime()
         self._say(text)

@@ -4,6 +4,8 @@ and the code that reads, checks and writes them is loaded for that moment (momen
 
 from .moment import let_go
 
+_FILES = "boards.files"
+
 
 class Kept:
     """make() loads and makes the whole object from its files; facts: names of its attributes, which stay here; modules:
@@ -26,23 +28,23 @@ class Kept:
             let_go(*self._modules)
 
 
-def settings(files):
+def settings(board):
     """Facts: settings (those in force, after "load"), error, refused, on_trial, live. Acts: settings_store.Store's."""
 
     def make():
         from .settings_store import Store
 
-        return Store(files)
+        return Store(board.files)
 
-    return Kept(make, ("settings", "error", "refused", "on_trial", "live"), ("settings_store", "settings"))
+    return Kept(make, ("settings", "error", "refused", "on_trial", "live"), ("settings_store", "settings", _FILES))
 
 
-def crashes(files, clock):
+def crashes(board):
     """Facts: newest, in_a_row. Acts: crashlog.CrashLog's."""
 
     def make():
         from .crashlog import CrashLog
 
-        return CrashLog(files, clock)
+        return CrashLog(board.files, board.clock)
 
-    return Kept(make, ("newest", "in_a_row"), ("crashlog",))
+    return Kept(make, ("newest", "in_a_row"), ("crashlog", _FILES))

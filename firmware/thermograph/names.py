@@ -2,9 +2,6 @@
 
 from .moment import let_go
 
-_TTL_LEAST, _TTL_MOST = 30, 86400  # s
-_KEPT = 8  # names
-
 
 class Names:
     """network: servers() gives texts "IP" or "IP:PORT", known(host) an address or None, udp(ip, port) a connected
@@ -38,12 +35,6 @@ class Names:
     def end(self, lookup):
         lookup.close()
         let_go("resolver")
-
-    def keep(self, host, ip, ttl):
-        if len(self.kept) >= _KEPT and host not in self.kept:
-            self.kept.pop(min(self.kept, key=lambda name: self.kept[name][1]))
-        ttl = max(_TTL_LEAST, min(ttl, _TTL_MOST))
-        self.kept[host] = ip, self.clock.uptime() + ttl * 1000
 
     def forget(self, host):
         """This address led nowhere: ask anew next time, and fall back on it still."""

@@ -4,12 +4,14 @@ wait beyond the deadline."""
 from .errors import LinkError
 
 PACKET_LIMIT = 2048  # bytes in one packet, either way: telemetry is about 1 KiB, an ack 60 bytes
+_TOGETHER = 1200  # bytes that go out in one piece: telemetry with its topic
 SLICE = 100  # ms of one wait, at most, between two calls of on_wait
 _PINGRESP = 0xD0
 
 
 class Packets:
-    """stream: send, recv, wait, close, which never block; TLS takes its place when it is there. deadline: the uptime in ms after which every wait raises
+    """stream: send, recv, wait, close, which never block; TLS takes its place when it is there. deadline: the uptime
+    in ms after which every wait raises
     LinkError; step: what that then names. heard, said: uptime of the last packet in and out; pong: a PINGRESP came."""
 
     def __init__(self, stream, clock, on_wait):
@@ -19,8 +21,9 @@ class Packets:
         self._packet = b""
         self._at = 0
         self._first = b""  # of a packet whose rest is not taken yet
-        self._out = bytearray(PACKET_LIMIT)
+        self._out = bytearray(_TOGETHER)
         self._filled = 0
+        self._left = None  # bytes of the packet being written that are still to come, once its head is there
         self.heard = self.said = self.deadline = clock.uptime()
         self.pong = False
         self.step = "tcp"
@@ -32,15 +35,20 @@ class Packets:
         self.stream.close()
 
     def write(self, data, size=None):
-        """Collect; send as soon as a whole packet is there."""
+        """Collect; send as soon as a whole packet is there, or as much as goes together."""
         size = len(data) if size is None else size
-        end = self._filled + size
-        if end > PACKET_LIMIT:
-            raise LinkError("a packet over %d bytes to send" % PACKET_LIMIT)
-        memoryview(self._out)[self._filled : end] = data if size == len(data) else data[:size]
-        self._filled = end
-        if end == self._written_size():
-            self._send()
+        data = memoryview(data)[:size]
+        while len(data):
+            count = min(len(data), _TOGETHER - self._filled)
+            memoryview(self._out)[self._filled : self._filled + count] = data[:count]
+            self._filled += count
+            data = data[count:]
+            if self._left is None:
+                self._left = self._announced()
+            else:
+                self._left -= count
+            if self._left == 0 or self._filled == _TOGETHER:
+                self._send()
         return size
 
     def read(self, size):
@@ -104,18 +112,22 @@ class Packets:
         if left < 0 or not self.wait(writing, left):
             raise LinkError("the broker is silent", self.step)
 
-    def _written_size(self):
-        """The length of the packet being written, or None while its head is incomplete."""
+    def _announced(self):
+        """Bytes of the packet being written that are still to come, or None while its head is incomplete."""
         size = 0
         for at in range(1, min(5, self._filled)):
             size |= (self._out[at] & 127) << 7 * (at - 1)
             if self._out[at] < 128:
-                return at + 1 + size
+                if size > PACKET_LIMIT:
+                    raise LinkError("a packet over %d bytes to send" % PACKET_LIMIT)
+                return at + 1 + size - self._filled
         return None
 
     def _send(self):
         view = memoryview(self._out)[: self._filled]
         self._filled = 0
+        if not self._left:
+            self._left = None
         while len(view):
             count = self.stream.send(view)
             if count:

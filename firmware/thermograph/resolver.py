@@ -12,7 +12,8 @@ from .errors import LinkError
 _PORT = 53
 _TRY = 1500  # ms until the next server is asked
 _PAUSE = 200  # ms until it is asked where a server is not there
-_TTL_MOST = 86400  # s
+_TTL_LEAST, _TTL_MOST = 30, 86400  # s
+_KEPT = 8  # names
 _A, _CNAME, _IN = 1, 5, 1
 _HEAD = "!HHHHHH"
 _HOPS = 16  # CNAMEs followed in one answer
@@ -29,7 +30,8 @@ class Refused(Exception):
 
 
 class Lookup:
-    """One question. names: a names.Names, which keeps what is found. step() returns at once; the poll object of `socket` tells when to call it early."""
+    """One question. names: a names.Names, which keeps what is found. step() returns at once; the poll
+    object of `socket` tells when to call it early."""
 
     def __init__(self, names, host, deadline):
         self._names = names
@@ -58,7 +60,7 @@ class Lookup:
                 return self._fall_back()
         if answer:
             self.close()
-            self._names.keep(self._host, *answer)
+            self._keep(*answer)
             return answer[0]
         now = self._clock.uptime()
         if now >= self._deadline:
@@ -114,12 +116,18 @@ class Lookup:
                 continue
         return None
 
+    def _keep(self, ip, ttl):
+        kept = self._names.kept
+        if len(kept) >= _KEPT and self._host not in kept:
+            kept.pop(min(kept, key=lambda name: kept[name][1]))
+        kept[self._host] = ip, self._clock.uptime() + max(_TTL_LEAST, min(ttl, _TTL_MOST)) * 1000
+
     def _fall_back(self):
         self.close()
         ip, _ = self._names.kept.get(self._host, (None, 0))
         if ip is None:
             raise LinkError("%s: %s" % (self._host, self._why), "dns")
-        self._names.keep(self._host, ip, 0)
+        self._keep(ip, 0)
         return ip
 
 

@@ -1,5 +1,5 @@
-"""Sntp: sets the clock from several time servers (RFC 4330, client of RFC 5905), step by step, never waiting. Loaded for
-a round of them by time_servers.py.
+"""Sntp: sets the clock from several time servers (RFC 4330, client of RFC 5905), step by step, never waiting.
+Loaded for a round of them by time_servers.py.
 
 A server is not believed because it answers. Where the clock would be set for the first time or would jump, two must
 agree; where one alone answers, it must say the same in three rounds. unpack_reply is pure and takes any bytes.

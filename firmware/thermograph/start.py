@@ -14,7 +14,7 @@ def prepare(board):
     if board.settings is None:
         board.setup(lambda: _PAUSE_FIRST)
         board.restart()
-    log = kept.crashes(board.files, board.clock)
+    log = kept.crashes(board)
     log.do("read")
     if board.health().get("reset") == "watchdog":
         log.do("crash", "the watchdog ended it")
@@ -28,9 +28,12 @@ def prepare(board):
 
 def build(board, log):
     """A Node. The board comes before the imports: it gives CPython the modules that umqtt needs."""
-    from .node import Node
     from .outbox import Outbox
 
+    if board.settings.battery:
+        from .saving import SavingNode as Node
+    else:
+        from .node import Node
     sensors = board.sensors
     channels = [channel for sensor in sensors for channel in sensor.channels]
     outbox = Outbox(board.flash, board.entropy, channels)
@@ -71,7 +74,7 @@ def ended(board, error):
         if not board.store.do("roll_back", str(error)):
             return 2
         board.restart()
-    log = kept.crashes(board.files, board.clock)
+    log = kept.crashes(board)
     log.do("crash", describe(error))
     board.say("crash %d in a row: %s" % (log.in_a_row, log.newest["text"]))
     left = min(_PAUSE_FIRST << min(log.in_a_row - 1, 16), _PAUSE_LAST)

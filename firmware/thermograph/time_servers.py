@@ -8,7 +8,7 @@ class TimeServers:
 
     def __init__(self, network, clock, *others):
         self._clock = clock
-        self._given = (network, clock) + others
+        self._given = (network, clock) + others  # noqa: RUF005 - MicroPython has no other way
         self._network = network
         self._round = self._memory = None
         self._next = clock.uptime()

@@ -1,6 +1,6 @@
 """Checks of clock.py and sntp.py that run on CPython and MicroPython, with a time module and time servers by script."""
 
-from thermograph.build import BUILT
+from thermograph import BUILT
 from thermograph.clock import Clock
 
 NOW = BUILT + 30 * 86400000  # Unix ms

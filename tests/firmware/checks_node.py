@@ -8,6 +8,7 @@ import json
 from thermograph import kept
 from thermograph.node import Node
 from thermograph.outbox import Outbox
+from thermograph.saving import SavingNode
 from thermograph.settings_store import FILE
 
 from nor import Nor
@@ -28,10 +29,11 @@ class Bench:
 
     def start(self):
         self.board = Board(self.world, self.files)
-        self.log = kept.crashes(self.files, self.board.clock)
+        self.log = kept.crashes(self.board)
         self.log.do("read")
         self.outbox = Outbox(self.flash, lambda size: STREAM, self.sensor.channels)
-        self.node = Node(
+        kind = SavingNode if self.board.settings.battery else Node
+        self.node = kind(
             self.board.settings,
             self.board,
             self.board.clock,

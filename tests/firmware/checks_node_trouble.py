@@ -39,7 +39,10 @@ def check_a_broken_driver_is_a_fault_and_is_in_the_crash_log():
     bench.ack_all()
     bench.run(600)
     assert all([kept.reading.fault == "error" for kept in bench.outbox.peek(1, 99)])
-    assert bench.broker.state()["crash"].startswith("Crash: wire (") and len(CrashLog(bench.files, bench.board.clock).entries) == 1
+    assert (
+        bench.broker.state()["crash"].startswith("Crash: wire (")
+        and len(CrashLog(bench.files, bench.board.clock).entries) == 1
+    )
 
 
 class FarSide:

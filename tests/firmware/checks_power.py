@@ -5,8 +5,8 @@ import os
 
 from thermograph import kept
 from thermograph.boards import rtc_memory
-from thermograph.node import Node
 from thermograph.outbox import Outbox
+from thermograph.saving import SavingNode
 
 from esp32_bench import board, chip, folder, fresh, remove, settle
 from nor import Random
@@ -69,9 +69,9 @@ def wakes(made, path, books, until):
             def link(on_wait, on_message):
                 return Link(World(), books, "fridge-1", on_wait, on_message)
 
-            log = kept.crashes(one.files, one.clock)
+            log = kept.crashes(one)
             log.do("read")
-            power.Sleeper(one, Node(one.settings, one, one.clock, outbox, sensors, link, one.store, log)).run()
+            power.Sleeper(one, SavingNode(one.settings, one, one.clock, outbox, sensors, link, one.store, log)).run()
         except chip.DeepSleep as sleep:
             made.wake(sleep.args[0])
         except chip.Reset:

@@ -3,8 +3,8 @@
 import struct
 
 from thermograph.sensors import lm75, mcp9808
-from thermograph.sensors.crc import sensirion
 from thermograph.sensors.mcp9808 import MCP9808
+from thermograph.sensors.sht import sensirion
 from thermograph.sensors.sht3x import SHT3x
 from thermograph.sensors.sht4x import SHT4x
 from thermograph.sensors.stuck import READINGS, SPAN

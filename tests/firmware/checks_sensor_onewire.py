@@ -1,7 +1,7 @@
 """DS18B20 and the ROM search, on a 1-Wire line modelled bit by bit; on CPython and on MicroPython."""
 
 from thermograph.sensors import rom
-from thermograph.sensors.crc import crc8
+from thermograph.sensors.driver import crc8
 from thermograph.sensors.ds18b20 import DS18B20
 
 from sensor_buses import Clock, Random, Thermometer, Wire, is_sound, maxim_crc, rom_of

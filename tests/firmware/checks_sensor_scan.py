@@ -1,8 +1,8 @@
 """Which chips answer, and the drivers of settings; on CPython and on MicroPython."""
 
 from thermograph.errors import SettingsError
-from thermograph.sensors.crc import sensirion
 from thermograph.sensors.scan import build, kinds, scan
+from thermograph.sensors.sht import sensirion
 
 from sensor_buses import (
     I2C,

@@ -274,7 +274,7 @@ class Hand:
 
     def __init__(self, files):
         self.files = files
-        self.store = kept.settings(files)
+        self.store = kept.settings(self)
         self.told = []
 
     def identify(self, seconds):

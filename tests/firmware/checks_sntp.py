@@ -3,7 +3,7 @@
 import random
 import struct
 
-from thermograph.build import BUILT
+from thermograph import BUILT
 from thermograph.clock import Clock
 from thermograph.sntp import Kiss, Wrong, pack_request, unpack_reply
 from thermograph.time_servers import TimeServers

@@ -11,12 +11,12 @@ import os
 import sys
 import time
 
-import bare
 import dht
 import esp32
 import machine
 import network
 import onewire
+
 from esp32_bench import PROBE, Uptime, board, fresh
 from sensor_buses import I2C, Bosch, Thermometer, Wire, rom_of
 
@@ -231,7 +231,9 @@ with open(FOLDER + "/modules.json") as names:
     WATCH = Watch({name: False for name in json.load(names)})
 MADE = fresh(real=True, hasty=True, file=FOLDER + "/flash.bin")
 MADE.led = Dark()
-MADE.wires[4] = Wire(Thermometer(Uptime(), rom_of(PROBE), 0x0190), Thermometer(Uptime(), rom_of("28ff641e8216c4"), 0x0190))
+MADE.wires[4] = Wire(
+    Thermometer(Uptime(), rom_of(PROBE), 0x0190), Thermometer(Uptime(), rom_of("28ff641e8216c4"), 0x0190)
+)
 MADE.i2c = I2C({0x76: Bosch(Uptime(), 0x60, TRIM, RAW[:8])})
 EARS = Ears()
 ASKED = [(0, None)] * 4
@@ -240,7 +242,7 @@ USED = dht, esp32, machine, network, onewire
 gc.collect()
 WATCH.base = gc.mem_alloc()
 
-import main
+import main  # noqa: E402
 
 gc.threshold(-1)
 

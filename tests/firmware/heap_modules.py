@@ -5,12 +5,13 @@ import gc
 import json
 import sys
 
-import bare
 import dht
 import esp32
 import machine
 import network
 import onewire
+
+import bare
 from esp32_bench import fresh
 
 USED = bare, dht, esp32, machine, network, onewire

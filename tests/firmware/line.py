@@ -8,6 +8,7 @@ class Line:
     takes. longest: the most ms in which on_wait was not called. limit: ms after which somebody waits for ever."""
 
     trouble = "no network"
+    up_since = failures = 0
     socket = None
     host, port, user, password, keepalive, tls = "broker.example", 1883, "fridge", "cold-secret", 30, None
 
@@ -44,10 +45,11 @@ class Line:
     def pause(self, ms, socket=None):
         self.ms += ms
 
-    def lookup(self, host, timeout):
+    @property
+    def names(self):
         return self
 
-    def step(self):
+    def address(self, host):
         return "192.0.2.1"
 
     def forget(self, host):

@@ -99,7 +99,7 @@ class Board:
         self.world = world
         self.files = files
         self.time = Time(world, off)
-        self.store = kept.settings(files)
+        self.store = kept.settings(self)
         self.settings = self.store.do("load")
         self.clock = Clock(self.time, self.settings.clock)
         self.lines = [] if keep_lines else None

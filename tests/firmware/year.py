@@ -79,7 +79,7 @@ class Year:
         board.idle = DAY
         self.board = board
         self.outbox = Witness(self.flash, Thermometer.channels, self.truth, self.world)
-        log = kept.crashes(self.files, board.clock)
+        log = kept.crashes(board)
         log.do("read")
         self.node = Node(
             board.settings, board, board.clock, self.outbox, [self.thermometer], self._link, board.store, log

@@ -1,4 +1,4 @@
-"""The pin of a DHT22, as its driver wants it: a call gives a frame of 5 bytes. It outlives buses.py, which is let go."""
+"""The pin of a DHT22, as its driver wants it: a call gives a frame. It outlives buses.py, which is let go."""
 
 from dht import dht_readinto
 
@@ -8,7 +8,7 @@ class DhtPin:
         self._pin = pin
 
     def __call__(self):
-        """OSError ETIMEDOUT if nobody answers."""
+        """5 bytes. OSError ETIMEDOUT if nobody answers."""
         frame = bytearray(5)
         dht_readinto(self._pin, frame)
         return frame

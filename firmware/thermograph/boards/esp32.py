@@ -15,9 +15,9 @@ _WATCHDOG = 60000  # ms
 class Esp32:
     """settings (None when blank), store, files, clock, flash, sensors, network; and what a Node asks of its board.
 
-    What esp32_start.py gives it besides: pins, name; reset: why it started; memory: what the Node gave to be remembered,
-    if this start is the wake from its sleep; set_at: Unix ms of the last time from outside, or 0; late, woke_late: ms
-    that a wake's boot takes, and this one took, or None."""
+    What esp32_start.py gives it besides: pins, name; reset: why it started; memory: what the Node gave to be
+    remembered, if this start is the wake from its sleep; set_at: Unix ms of the last time from outside, or 0; late,
+    woke_late: ms that a wake's boot takes, and this one took, or None."""
 
     ports = (80, 53)  # of the portal: web and names
 
@@ -28,6 +28,13 @@ class Esp32:
         begin(self, folder, time)
         begin = None
         let_go("boards.esp32_start", "boards.rtc_memory")
+
+    @property
+    def files(self):
+        """Made for each use: it is seldom."""
+        from .files import Files
+
+        return Files(self.folder, lambda file: file.flush(), os)
 
     @property
     def flash(self):
@@ -46,7 +53,9 @@ class Esp32:
 
             self._sensors = sensors(self)
             sensors = None
-            let_go("boards.esp32_start", "boards.rtc_memory", "boards.buses", "sensors.scan", "sensors.rom")
+            let_go(
+                "boards.esp32_start", "boards.rtc_memory", "boards.buses", "boards.files", "sensors.scan", "sensors.rom"
+            )
         return self._sensors
 
     @property

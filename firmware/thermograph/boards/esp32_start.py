@@ -1,8 +1,6 @@
-"""How an ESP32 board begins: why it started, what it remembers, its settings, pins, flash and sensors. Loaded at a start,
-then let go.
+"""How an ESP32 board begins: why it started, what it remembers, its settings, pins, flash and sensors. Loaded at a
+start, then let go.
 """
-
-import os
 
 import esp32
 import machine
@@ -10,7 +8,6 @@ import machine
 from .. import kept
 from ..clock import Clock
 from ..errors import FlashError, SettingsError
-from .files import Files
 from .flash import PartitionFlash
 from .panel import Panel
 from .rtc_memory import unpack
@@ -57,8 +54,7 @@ def begin(board, folder, time):
     board.memory = remembered.get("node") if woken else None
     quality = "rtc" if remembered.get("clock") in _TRUSTED else "none"
     board.clock = Clock(time, quality, number("drift"), uptime=number("uptime") + slept if woken else 0)
-    board.files = Files(folder, lambda file: file.flush(), os)
-    board.store = kept.settings(board.files)
+    board.store = kept.settings(board)
     board.settings = _settings(board)
     board.pins = dict(PINS)
     board.pins.update(board.settings.pins if board.settings else {})

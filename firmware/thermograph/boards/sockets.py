@@ -21,7 +21,7 @@ class Sockets:
         self.servers = name_servers
         self.names = Names(self, clock, entropy)
         self._nothing = select.poll()
-        self._context = None, None
+        self._context = None
 
     def up(self):
         """True if there is a network; trouble says why not."""
@@ -59,16 +59,18 @@ class Sockets:
             poll.register(waited_for, select.POLLIN)
         poll.poll(ms)
 
-    def secure(self, stream, host, ca):
-        """TLS over this Stream, to a server whose certificate is for host and signed by one of ca, PEM. ValueError,
-        here or at its first send, if the certificate or ca is none of that. Made when it is first needed: it is big."""
+    def secure(self, stream, broker):
+        """TLS over this Stream, to a server whose certificate is for broker.host and signed by one of broker.ca, PEM.
+        ValueError, here or at its first send, if the certificate or ca is none of that. Made when it is first needed;
+        then the text of ca is let go: it has up to 8 kB."""
         if sys.implementation.name == "micropython":
             from . import tls_micropython as tls
         else:
             from . import tls_cpython as tls
-        if self._context[0] != ca:
-            self._context = ca, tls.context(ca)
-        return tls.Secure(stream, self._context[1], host)
+        if self._context is None:
+            self._context = tls.context(broker.ca)
+            broker.ca = None
+        return tls.Secure(stream, self._context, broker.host)
 
 
 class Stream:

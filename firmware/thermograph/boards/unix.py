@@ -9,8 +9,8 @@ import os
 import sys
 import time
 
-from ..clock import Clock
 from .. import kept
+from ..clock import Clock
 from ..errors import SettingsError
 from ..sensors.simulated import Fridge, Simulated
 from .files import Files
@@ -34,7 +34,7 @@ class Unix:
         port.install()
         self._ender = port.Ender()
         self.files = Files(folder, port.sync)
-        self.store = kept.settings(self.files)
+        self.store = kept.settings(self)
         self.settings = self.store.do("load")
         if self.settings is None:
             raise SettingsError("cannot read settings.json")

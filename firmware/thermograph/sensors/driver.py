@@ -117,3 +117,14 @@ def broken(data):
     """The Fault of bytes whose checksum is wrong. All bits alike are nobody's: a bus that is not driven reads ones,
     one shorted to ground zeros (whose CRC is right, in Dallas' case)."""
     return Fault("absent" if not any(data) or all([byte == 0xFF for byte in data]) else "crc")
+
+
+def crc8(data):
+    """Dallas CRC-8: x^8 + x^5 + x^4 + 1, bits reflected, from 0 (Maxim application note 27). Bit by bit: a table
+    would cost more memory than the microseconds are worth."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8C if crc & 1 else 0)
+    return crc

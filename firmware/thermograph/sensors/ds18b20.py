@@ -24,8 +24,7 @@ until it is at another. 127.94 degrees (07FFh), Maxim's answer to a conversion t
 
 from binascii import hexlify
 
-from .crc import crc8
-from .driver import Driver, Fault, broken, signed
+from .driver import Driver, Fault, broken, crc8, signed
 
 FAMILIES = (0x28, 0x22)  # first byte of the id
 

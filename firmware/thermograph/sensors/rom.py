@@ -4,7 +4,7 @@ bus: reset(), writebyte(), readbit(), writebit(), as MicroPython's onewire.OneWi
 not check the ids' CRC: one disturbed bit would be a chip that is not there.
 """
 
-from .crc import crc8
+from .driver import crc8
 
 SEARCH = 0xF0
 _TRIES = 3

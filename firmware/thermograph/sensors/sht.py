@@ -2,7 +2,6 @@
 
 Datasheets: see sht3x.py and sht4x.py."""
 
-from .crc import sensirion
 from .driver import Fault, I2CDriver, broken
 
 
@@ -42,3 +41,13 @@ def words(data):
             raise broken(data)
         result.append(data[at] << 8 | data[at + 1])
     return result
+
+
+def sensirion(data):
+    """Sensirion CRC-8: x^8 + x^5 + x^4 + 1, from 0xFF (SHT3x datasheet, 4.12; of 0xBEEF it is 0x92)."""
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 & 0xFF ^ (0x31 if crc & 0x80 else 0)
+    return crc

@@ -6,7 +6,7 @@ the Dallas CRC-8 over them (Maxim application note 27). So faults happen below t
 
 import math
 
-from .crc import crc8
+from .driver import crc8
 
 _DAY = 86400000
 _COMPRESSOR = 2400000  # ms: cools for a third of 40 minutes, then drifts up
