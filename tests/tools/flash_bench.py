@@ -34,6 +34,7 @@ class Desk:
             "THERMOGRAPH_BROKER": f"mqtt://127.0.0.1:{self.broker.port}",
             "XDG_CONFIG_HOME": str(folder / "home" / "config"),
             "XDG_CACHE_HOME": str(folder / "home" / "cache"),
+            "XDG_STATE_HOME": str(folder / "home" / "state"),
         }
 
     def open(self):

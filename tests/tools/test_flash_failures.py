@@ -16,8 +16,9 @@ from tests.ports import free_port
 from tests.servers import Mosquitto, program
 from tests.tools import stand_in
 from tests.tools.fake_board import powered
+from tests.tools.fake_loader import Loader
 from tests.tools.flash_bench import WIFI_PASSWORD, Desk, write_certificate
-from tools.board import chip, files, follow, ports, registering, repl
+from tools.board import files, follow, registering, repl
 from tools.board.mask import Mask
 
 pytestmark = pytest.mark.skipif(
@@ -228,21 +229,12 @@ def test_a_name_that_belongs_to_another_board(desk, board, tmp_path):
 
 
 def test_an_old_micropython_is_replaced_where_there_is_a_rom_loader(desk, tmp_path, monkeypatch):
-    """The loader alone is played: no chip is here. It is handed what it would write."""
-    written = []
     file = stand_in.write(tmp_path / "micropython.bin")
-
-    def write(address, found, source, progress):
-        written.append((found, chip.parts(source, found.name)))
-        board.write_micropython()
-
-    monkeypatch.setattr(ports, "has_rom_loader", lambda address: True)
-    monkeypatch.setattr(chip, "identify", lambda address: chip.Chip("ESP32", "240ac4000110", 4 << 20, False))
-    monkeypatch.setattr(chip, "write", write)
     monkeypatch.setattr(follow, "INGEST_PATIENCE", 1.0)
     with powered(tmp_path / "board", version=(1, 20, 0)) as board:
+        loader = Loader(board).install(monkeypatch)
         code, said = fails(desk, board, "--micropython", file)
     assert code == 19  # nobody ingests at this desk: it came as far as that
     assert "✓ chip" in said and "ESP32, 4 MiB flash" in said
     assert "micropython.bin written, with our partitions" in said
-    assert len(written) == 1
+    assert loader.written == ["erased"]

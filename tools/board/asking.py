@@ -24,6 +24,12 @@ def for_port(boards: list[Any]) -> Any:
     return boards[click.prompt("Which one", type=click.IntRange(1, len(boards))) - 1]
 
 
+def whether(words: str, question: str, otherwise: bool) -> bool:
+    """otherwise: what an empty answer means."""
+    click.echo(words)
+    return click.confirm(question, default=otherwise)
+
+
 def for_wifi(ssid: str | None, from_stdin: bool, ask: bool) -> Network:
     """The password by stdin, else by the variable, else by the prompt. Raises SettingsError."""
     if from_stdin:

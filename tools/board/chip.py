@@ -14,6 +14,9 @@ from .errors import BoardError, ChipFailed, FlashFailed
 CHIPS = ("ESP32", "ESP32-S3", "ESP32-C3")
 SMALLEST = 4 * 1024 * 1024
 BAUD = 460_800
+# The app's partition in MicroPython's own tables (ports/esp32/partitions-*.csv); ESP-IDF's own have 1 MiB.
+STOCK_APPS = ("factory", "ota_0")
+STOCK_APP = 0x180000
 BY_HAND = "Hold BOOT, press and release EN (reset), release BOOT, and try again."
 
 Progress = Callable[[int, int], None]
@@ -21,21 +24,23 @@ Progress = Callable[[int, int], None]
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """name: "ESP32", "ESP32-S3", "ESP32-C3"; mac: 12 hex digits; flash: bytes; ours: it has our partition table."""
+    """name: "ESP32", "ESP32-S3", "ESP32-C3"; mac: 12 hex digits; flash: bytes; ours: its file system and its Outbox lie
+    where our partition table has them; stock: its table is one of MicroPython's own."""
 
     name: str
     mac: str
     flash: int
     ours: bool
+    stock: bool = False
 
 
 def identify(address: str) -> Chip:
     """Ask the ROM loader, then start the board again. Raises ChipFailed."""
-    from ..image import partitions
-
     with _loader(address, ChipFailed, None) as esp:
         from esptool.cmds import detect_flash_size, read_flash
         from esptool.util import flash_size_bytes
+
+        from ..image import partitions
 
         if esp.CHIP_NAME not in CHIPS:
             raise ChipFailed(f"The firmware does not know the {esp.CHIP_NAME}.", f"It runs on {', '.join(CHIPS)}.")
@@ -46,7 +51,20 @@ def identify(address: str) -> Chip:
             )
         table = read_flash(esp, partitions.TABLE_OFFSET, partitions.TABLE_SIZE, None) or b""
         mac = bytes(esp.read_mac()).hex()
-        return Chip(esp.CHIP_NAME, mac, size, table == partitions.build())
+        return Chip(esp.CHIP_NAME, mac, size, *what_has(table))
+
+
+def what_has(table: bytes) -> tuple[bool, bool]:
+    """(ours, stock), as Chip has them, of a partition table's bytes."""
+    from ..image import partitions
+
+    try:
+        found = partitions.parse(table)
+    except partitions.PartitionError:
+        return False, False  # blank, or damaged
+    ours = {partitions.VFS_PARTITION, partitions.OUTBOX_PARTITION} <= set(found)
+    apps = [partition for partition in found if partition.kind == partitions.APP]
+    return ours, not ours and any(app.name in STOCK_APPS and app.size >= STOCK_APP for app in apps)
 
 
 def parts(micropython: Path, chip: str) -> list[tuple[int, bytes]]:
@@ -72,17 +90,17 @@ def parts(micropython: Path, chip: str) -> list[tuple[int, bytes]]:
     ]
 
 
-def write(address: str, chip: Chip, micropython: Path, progress: Progress) -> None:
-    """Write MicroPython, then start the board again. Raises FlashFailed.
+def write(address: str, chip: Chip, micropython: Path, progress: Progress, erase: bool) -> None:
+    """Write MicroPython with our partitions, then start the board again. Raises FlashFailed.
 
-    A board with our table keeps its files and its Outbox. Any other is erased first: what lies where our partitions
-    begin would be taken for a damaged file system, at which MicroPython stops.
+    A board that is `ours` keeps its files and its Outbox unless erase is asked for. Any other has to be erased: what
+    lies where our partitions begin would be taken for a damaged file system, at which MicroPython stops.
     """
     todo = parts(micropython, chip.name)
     with _loader(address, FlashFailed, progress) as esp:
         from esptool.cmds import write_flash
 
-        write_flash(esp, todo, erase_all=not chip.ours, compress=True)
+        write_flash(esp, todo, erase_all=erase, compress=True)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The board's prompt: MicroPython's raw REPL, by mpremote's transport."""
 
 import ast
+import binascii
 import contextlib
 import dataclasses
 import io
@@ -19,6 +20,7 @@ UNTIL_PROMPT = 6.0
 RESET = "import machine\nmachine.reset()"
 # A board that ran the firmware has a watchdog that nothing can stop: 60 s without this, and it resets.
 FEED = "import machine\nmachine.WDT(timeout=60000).feed()"
+FEED_IF_ANY = "import machine\nif hasattr(machine, 'WDT'):\n machine.WDT(timeout=60000).feed()"
 PROBE = """
 import sys, machine
 def has_outbox():
@@ -70,6 +72,43 @@ for path in {paths!r}:
     walk(path)
 """
 
+# A line each: the name of a file, and its size.
+LIST = """
+import os
+def walk(folder):
+    for entry in os.ilistdir(folder) if folder else os.ilistdir():
+        if entry[0] not in (".", ".."):
+            path = folder + "/" + entry[0] if folder else entry[0]
+            if entry[1] & 0x4000:
+                walk(path)
+            else:
+                print(repr((path, os.stat(path)[6])))
+walk("")
+"""
+READ_FILE = """
+import binascii
+with open({name!r}, "rb") as f:
+    while True:
+        part = f.read(768)
+        if not part:
+            break
+        print(binascii.b2a_base64(part).decode(), end="")
+"""
+# Without an offset, writeblocks erases first. The partition is the Outbox's.
+WRITE_SECTOR = """
+import esp32, binascii
+outbox = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="outbox")[0]
+outbox.writeblocks({index}, binascii.a2b_base64({text!r}))
+"""
+SECTOR_HASHES = """
+import esp32, hashlib, binascii
+outbox = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="outbox")[0]
+buffer = bytearray(4096)
+for index in range(outbox.ioctl(4, 0)):
+    outbox.readblocks(index, buffer)
+    print(index, binascii.hexlify(hashlib.sha256(buffer).digest()).decode())
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class About:
@@ -107,12 +146,28 @@ class Prompt:
         platform, version, mac, outbox = ast.literal_eval(self.run(PROBE).strip())
         return About(platform, version, mac.hex(), outbox)
 
+    def feed(self) -> None:
+        """The watchdog: what takes long has to, for one may be running."""
+        self.run(FEED_IF_ANY)
+
     def reset(self) -> None:
         """Start the board again; its console can be read from then on."""
         with self._translated():
             self._transport.exec_raw_no_follow(RESET)
 
     # -- files
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file on the board."""
+        return dict(ast.literal_eval(line) for line in self.run(LIST).split("\n") if line)
+
+    def read(self, name: str) -> bytes:
+        """Raises FilesystemFailed, also for what came through garbled."""
+        text = self.run(READ_FILE.format(name=name))
+        try:
+            return b"".join(binascii.a2b_base64(line) for line in text.split("\n"))
+        except binascii.Error as error:
+            raise FilesystemFailed("What came from the board is garbled.", "Try another cable.", str(error)) from None
 
     def hashes(self, paths: tuple[str, ...]) -> dict[str, str]:
         """SHA-256 in hex of each file below these paths."""
@@ -127,6 +182,17 @@ class Prompt:
 
     def remove(self, names: list[str]) -> None:
         self.run(f"import os\nfor name in {names!r}:\n os.remove(name)")
+
+    # -- the partition outbox
+
+    def write_sector(self, index: int, content: bytes) -> None:
+        text = binascii.b2a_base64(content, newline=False).decode("ascii")
+        self.run(WRITE_SECTOR.format(index=index, text=text))
+
+    def sector_hashes(self) -> dict[int, str]:
+        """SHA-256 in hex of each sector, by its index."""
+        lines = self.run(SECTOR_HASHES).split()
+        return {int(index): digest for index, digest in zip(lines[::2], lines[1::2], strict=True)}
 
     # -- settings
 
@@ -201,5 +267,5 @@ def _refused(told: str) -> tuple[str, str]:
         return "The board has too little memory left.", "Reset it and run this again."
     return (
         "The board's files could not be read or written.",
-        "Run this again; if it stays so: --rewrite erases the board.",
+        "Run this again; if it stays so: --partitions erase writes the board anew, and keeps nothing of it.",
     )
