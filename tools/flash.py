@@ -57,7 +57,7 @@ class Wanted:
     help="keep: those that the board has. ours: write MicroPython with ours, and put back what was on the board. "
     "erase: with ours, and nothing put back.  [default: asked about where it has others; nobody to ask: keep]",
 )
-@click.option("--rewrite", "partitions", flag_value="ours", hidden=True)  # what --partitions ours was called
+@click.option("--rewrite", "partitions", flag_value="ours", hidden=True, help="What --partitions ours was called.")
 @click.option("--settings", "more", type=FILE, help="A JSON file with more of settings.json: sensors, pins, interval.")
 @click.option("--broker", metavar="URL", help="mqtt[s]://HOST:PORT as the board reaches it.  [default: the backend's]")
 @click.option("--ca", type=FILE, help="Who signed the broker's certificate, PEM: for mqtts://.")

@@ -1,5 +1,6 @@
 """`flash` and a board's partitions: what it asks, what it reads off and puts back, and that nothing is lost by it."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,7 +17,9 @@ from tests.tools import stand_in
 from tests.tools.fake_board import powered
 from tests.tools.fake_loader import Loader
 from tests.tools.flash_bench import Desk
-from tools.board import asking, backup, files, follow, repl
+from tools.board import asking, backup, chip, files, follow, repl, sectors
+from tools.image import partitions
+from tools.simulation.firmware import module
 
 pytestmark = [
     pytest.mark.skipif(
@@ -131,7 +134,8 @@ def test_yes_writes_our_partitions_and_nothing_is_lost(desk, stock, past, monkey
         seen["right"] = all(hashlib.sha256(seen["kept"][name]).hexdigest() == digest for name, digest in kept.items())
 
     monkeypatch.setattr(asking, "may_ask", lambda as_json: True)
-    (stock.folder / "notes.txt").write_text("my own")
+    (stock.folder / "texts").mkdir()
+    (stock.folder / "texts" / "notes.txt").write_text("my own")
     (stock.folder / "photos").mkdir()
     (stock.folder / "photos" / "large.bin").write_bytes(b"x" * 20_000)
     loader = Loader(stock, at_erase=look).install(monkeypatch)
@@ -145,14 +149,14 @@ def test_yes_writes_our_partitions_and_nothing_is_lost(desk, stock, past, monkey
     assert f"its Outbox is files: {FEWER}" in said
     assert "its flash is erased" in said and "Write our partitions? [y/N]" in said
     assert "put back: settings.json, settings-remote.json, commands.json, found.json, crashes.json" in said
-    assert "the Outbox's readings (5 files), notes.txt." in said
+    assert "the Outbox's readings (5 files), texts/notes.txt." in said
     assert "Lost: photos/large.bin (20,000 bytes); what programs of your own keep in NVS." in said
     assert f"the Outbox of stream {past[1][0]} in its partition" in said
     assert seen["modes"] == {0o700} and seen["file modes"] == {0o600} and seen["right"]
     assert seen["kept"]["settings.json"] == (past[0] / "settings.json").read_bytes()
     assert said.index(str(desk.folder / "home" / "state")) < said.index("micropython.bin written")
     assert before.holding(before.PartitionFlash(stock.outbox)) == past[1]
-    assert (stock.folder / "notes.txt").read_text() == "my own"
+    assert (stock.folder / "texts" / "notes.txt").read_text() == "my own"
     for name in before.FILES.keys() - {"settings.json", "settings-remote.json"}:
         assert (stock.folder / name).read_bytes() == (past[0] / name).read_bytes()
     remote = json.loads((stock.folder / "settings-remote.json").read_text())  # less what the file of --settings decides
@@ -219,6 +223,21 @@ def test_a_micropython_that_is_too_old_stays_where_writing_one_would_lose_someth
         assert code == 12 and "✗ flash" in said and "Nothing was erased" in said and lost in said, said
         assert "--partitions ours" in said and loader.written == []
         assert_untouched(board, past)
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("n\n", 12), ("y\n", COPIED)])
+def test_a_micropython_that_is_too_old_is_asked_about(desk, tmp_path, past, monkeypatch, answer, expected):
+    shutil.copytree(past[0], tmp_path / "board" / "files")
+    monkeypatch.setattr(asking, "may_ask", lambda as_json: True)
+    with powered(tmp_path / "board", partitions="stock", version=(1, 20, 0)) as board:
+        loader = Loader(board).install(monkeypatch)
+        code, said = flash(desk, board, answer=answer)
+        assert code == expected and "Write our partitions?" in said, said
+        if expected == COPIED:
+            assert_all_is_back(board, past)
+        else:
+            assert_untouched(board, past)
+            assert loader.written == []
 
 
 # -- a board that has our partitions already
@@ -362,6 +381,20 @@ def test_a_run_that_ended_before_the_erase_leaves_one_backup_and_a_board_that_go
     assert backups(desk) == []
 
 
+def test_what_does_not_come_back_right_stays_in_the_backup(desk, stock, past, monkeypatch):
+    with monkeypatch.context() as patched:
+        real = repl.Prompt.write_sector
+        patched.setattr(repl.Prompt, "write_sector", lambda *words: real(*words[:2], b"\0" + words[2][1:]))
+        Loader(stock).install(patched)
+        code, said = flash(desk, stock, "--partitions", "ours")
+    kept = backups(desk)
+    assert code == 13 and "not on the board" in said and "sector " in said and str(kept[0].parent) in said, said
+    Loader(stock).install(monkeypatch)
+    code, said = flash(desk, stock)
+    assert code == COPIED, said
+    assert_all_is_back(stock, past)
+
+
 def test_a_backup_that_was_damaged_is_not_put_back(desk, stock, monkeypatch):
     with monkeypatch.context() as patched:
         Loader(stock, at_end=kill).install(patched)
@@ -372,6 +405,55 @@ def test_a_backup_that_was_damaged_is_not_put_back(desk, stock, monkeypatch):
     code, said = flash(desk, stock)
     assert code == 13 and "damaged" in said and str(kept.folder) in said, said
     assert len(backups(desk)) == 1
+
+
+# -- its parts
+
+
+def sector(counter, stream=b"abcd", copy=0):
+    """A sector with one whole header of its two."""
+    head = module("sector").pack_header(6, stream, counter, 1, 0, 1)
+    return (b"\0" * 32 * copy + head).ljust(4096, b"\xff")
+
+
+def test_sectors_move_to_where_a_ring_of_another_length_has_them():
+    ring = [sector(10), sector(11, copy=1), sector(7), sector(8), sector(9)]
+    assert sectors.stream(ring) == b"abcd".hex()
+    # Of five sectors, the one ahead of the newest is given up.
+    assert sectors.placed(ring, 256) == {8: ring[3], 9: ring[4], 10: ring[0], 11: ring[1]}
+    assert set(sectors.placed(ring, 5)) == {3, 4, 0, 1}
+    with pytest.raises(ValueError, match="room for 3"):
+        sectors.placed(ring, 4)
+
+
+def test_sectors_that_are_not_of_the_newest_log_are_left_out():
+    rotten = bytearray(sector(12))
+    rotten[3] ^= 1
+    assert sectors.placed([sector(5), sectors.BLANK, sector(4, b"else"), bytes(rotten)]) == {5: sector(5)}
+    assert sectors.placed([sectors.BLANK, bytes(rotten)]) == {} and sectors.stream([sectors.BLANK]) is None
+
+
+def test_whose_table_it_is():
+    ours = partitions.build()
+    old = (*partitions.TABLE[:3], dataclasses.replace(partitions.VFS_PARTITION, size=2 << 20))  # up to MicroPython 1.25
+    others = [dataclasses.replace(partitions.APP_PARTITION, name="app0", size=0x140000)]  # as Arduino has
+    assert chip.what_has(ours) == (True, False)
+    assert chip.what_has(stand_in.stock_table()) == (False, True) == chip.what_has(partitions.build(old))
+    assert chip.what_has(partitions.build(tuple(others))) == (False, False)
+    assert chip.what_has(b"\xff" * 0xC00) == (False, False) == chip.what_has(b"")
+
+
+def test_what_is_kept_and_what_is_lost():
+    own = {"boot.py": 20, "lib/mine.py": 16384, "large.bin": 16385, "main.py": 10}
+    held = {"settings.json": 10, "outbox/0": 4096, "outbox/1.new": 4096, "outbox-new/0": 4096}
+    stock = backup.take_stock({**own, **held})
+    assert set(stock.kept) == {"boot.py", "lib/mine.py", "settings.json", "outbox/0"}
+    assert set(stock.own) == {"lib/mine.py"} and set(stock.lost) == {"large.bin", "main.py"}
+    assert stock.ring == ["outbox/0"]
+    with_firmware = backup.take_stock({"main.py": 10, "thermograph/node.mpy": 9, "outbox.d/a": 5})
+    assert with_firmware.lost == {} and set(with_firmware.outbox) == {"outbox.d/a"} and with_firmware.ring == []
+    many = backup.take_stock({f"{number:02}": 16384 for number in range(10)})
+    assert len(many.own) == 8 and len(many.lost) == 2
 
 
 # -- without a ROM loader

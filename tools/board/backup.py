@@ -10,15 +10,15 @@ import datetime
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backend import private
 
 from . import sectors
 from .errors import FilesystemFailed
-from .files import OURS, folders
+from .files import OURS
 from .mask import Mask, secrets_in
 from .repl import Prompt
 
@@ -30,6 +30,15 @@ SMALL, SMALL_ONES = 16 * 1024, 128 * 1024
 ROOM = 512 * 1024
 BLOCK = 4096
 LIST = "backup.json"
+MAKE_FOLDERS = """
+import os
+for name in {names!r}:
+    try:
+        os.mkdir(name)
+    except OSError as error:
+        if error.errno != 17:
+            raise
+"""
 
 Progress = Callable[[int, int], None]
 
@@ -59,7 +68,7 @@ def take_stock(sizes: Mapping[str, int]) -> Inventory:
     kept: dict[str, int] = {}
     own: dict[str, int] = {}
     lost: dict[str, int] = {}
-    has_firmware = any(name.startswith("thermograph/") for name in sizes)
+    has_firmware = any(name.split("/")[0] in OURS for name in sizes if name != "main.py")
     for name, size in sorted(sizes.items(), key=lambda item: (item[1], item[0])):
         if name.split("/")[0] in OURS:
             if name == "main.py" and not has_firmware:
@@ -163,7 +172,7 @@ def put_back(backup: Backup, prompt: Prompt, progress: Progress) -> str:
     todo = [name for name in files if there.get(name) != backup.files[name]]
     placed = sectors.placed(ring)
     total, done = sum(len(files[name]) for name in todo) + len(placed) * BLOCK, 0
-    prompt.make_folders(folders(list(files)))
+    prompt.run(MAKE_FOLDERS.format(names=_folders(files)))
     for name in todo:
         prompt.write(name, files[name])
         done += len(files[name])
@@ -234,15 +243,20 @@ def _check_ring(backup: Backup) -> None:
         ) from None
 
 
+def _folders(names: Iterable[str]) -> list[str]:
+    """Every folder that these files lie in, the outermost first."""
+    found = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    return sorted(found - {"."})
+
+
 def _is_outbox(name: str) -> bool:
     return "/" in name and name.split("/")[0].startswith(sectors.FOLDER)
 
 
 def _is_unfinished(name: str) -> bool:
     """What a power cut left while a sector, or all of them, were made: the firmware removes it."""
-    return name.startswith((sectors.FOLDER + "-new/", sectors.FOLDER + "/")) and (
-        name.endswith(".new") or name.startswith(sectors.FOLDER + "-new/")
-    )
+    folder, _, file = name.partition("/")
+    return folder == f"{sectors.FOLDER}-new" or (folder == sectors.FOLDER and file.endswith(".new"))
 
 
 def _secrets(content: bytes) -> list[str]:
