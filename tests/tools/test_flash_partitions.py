@@ -17,7 +17,7 @@ from tests.tools import stand_in
 from tests.tools.fake_board import powered
 from tests.tools.fake_loader import Loader
 from tests.tools.flash_bench import Desk
-from tools.board import asking, backup, chip, files, follow, repl, sectors
+from tools.board import asking, backup, chip, files, follow, ports, repl, sectors
 from tools.image import partitions
 from tools.simulation.firmware import module
 
@@ -177,6 +177,20 @@ def test_no_keeps_the_partitions(desk, stock, past, monkeypatch, answer):
     assert_untouched(stock, past)
 
 
+def test_the_port_is_free_while_somebody_thinks(desk, stock, monkeypatch):
+    """A watchdog may be running, and the board then leaves its prompt: it is connected to again."""
+
+    def answer(words, question, otherwise):
+        ports.check(stock.port)
+        return False
+
+    monkeypatch.setattr(asking, "may_ask", lambda as_json: True)
+    monkeypatch.setattr(asking, "whether", answer)
+    Loader(stock).install(monkeypatch)
+    code, said = flash(desk, stock)
+    assert code == COPIED, said
+
+
 # -- nobody to ask
 
 
@@ -280,6 +294,12 @@ def test_what_cannot_be_read_keeps_the_flash_from_being_erased(desk, stock, past
     remote.symlink_to(source)
     said = refuses(desk, stock, monkeypatch, Loader(stock).install(monkeypatch), stock.resets)
     assert words in said
+
+
+def test_a_name_that_cannot_be_told_keeps_the_flash_from_being_erased(desk, stock, monkeypatch):
+    (stock.folder / "two\nlines.txt").write_text("my own")
+    said = refuses(desk, stock, monkeypatch, Loader(stock).install(monkeypatch), stock.resets)
+    assert "cannot be read" in said and "'two\\nlines.txt'" in said
 
 
 def test_what_does_not_fit_keeps_the_flash_from_being_erased(desk, stock, past, monkeypatch):
@@ -403,7 +423,7 @@ def test_a_backup_that_was_damaged_is_not_put_back(desk, stock, monkeypatch):
     (kept.folder / kept.files["settings.json"]).write_bytes(b"{}")
     Loader(stock).install(monkeypatch)
     code, said = flash(desk, stock)
-    assert code == 13 and "damaged" in said and str(kept.folder) in said, said
+    assert code == 13 and "The backup of this board is damaged" in said and str(kept.folder) in said, said
     assert len(backups(desk)) == 1
 
 

@@ -188,10 +188,11 @@ def put_back(backup: Backup, prompt: Prompt, progress: Progress) -> str:
 
 def _read_off(prompt: Prompt, inventory: Inventory, folder: Path, mask: Mask, progress: Progress) -> dict[str, str]:
     """SHA-256 by name. A content that is there already, as a blank sector's, is not read twice."""
+    prompt.feed()
     digests = prompt.hashes(tuple(inventory.kept)) if inventory.kept else {}
     if digests.keys() != inventory.kept.keys():
-        missing = ", ".join(sorted(inventory.kept.keys() - digests.keys()))
-        raise FilesystemFailed("A file of the board cannot be read.", "Run this again.", missing)
+        missing = ", ".join(map(repr, sorted(inventory.kept.keys() - digests.keys())))
+        raise FilesystemFailed("A file of the board cannot be read.", "Look at it: mpremote ls.", missing)
     total, done = sum(inventory.kept.values()), 0
     _keep(folder, sectors.BLANK)
     for name, digest in sorted(digests.items()):

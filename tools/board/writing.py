@@ -119,7 +119,7 @@ class Writer:
 
     def _refuse_unreadable(self, chip: Chip) -> None:
         """Raises FlashFailed where files may be on a board that cannot be asked for them."""
-        if chip.stock and backup.find(chip.mac, backup.place()) is None:
+        if chip.stock:
             raise FlashFailed(
                 f"No MicroPython answers, but the partitions are MicroPython's: files may be there. {NOTHING}",
                 "Press EN (reset) and run this again. --partitions erase gives up whatever is on it.",
