@@ -43,7 +43,7 @@ class Esp32:
 
             self._flash = flash(self)
             flash = None
-            let_go("boards.esp32_start", "boards.rtc_memory")
+            let_go("boards.esp32_start", "boards.rtc_memory", "boards.choose_flash")
         return self._flash
 
     @property

@@ -8,7 +8,6 @@ import machine
 from .. import kept
 from ..clock import Clock
 from ..errors import FlashError, SettingsError
-from .flash import PartitionFlash
 from .panel import Panel
 from .rtc_memory import unpack
 
@@ -71,16 +70,14 @@ def _settings(board):
 
 
 def flash(board):
-    """The partition `outbox`, or else a folder of files."""
-    found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="outbox")
-    if found:
-        return PartitionFlash(found[0])
-    from .folder_flash import FolderFlash
+    """The partition `outbox`, or else files."""
+    from .choose_flash import choose
 
+    found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="outbox")
     try:
-        return FolderFlash(board.folder, board.settings.outbox_size)
+        return choose(board.folder, found[0] if found else None, board.settings.outbox_size, board.say)
     except OSError as error:
-        raise FlashError("no partition outbox, and no room for a folder: %s" % error)
+        raise FlashError("no place for the outbox, free some room or make its partition: %s" % error)
 
 
 def sensors(board):

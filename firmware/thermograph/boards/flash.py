@@ -1,4 +1,4 @@
-"""Flash for the Outbox on an ESP32: a partition of its own. folder_flash.py is for boards without one."""
+"""Flash for the Outbox on an ESP32: a partition of its own. sector_files.py is for boards without one."""
 
 SECTOR = 4096
 _COUNT, _ERASE = 4, 6  # MP_BLOCKDEV_IOCTL_
