@@ -61,17 +61,20 @@ def check_a_program_never_erases_and_the_place_is_right():
     remove(path)
 
 
-def check_without_the_partition_a_folder_does():
+def check_without_the_partition_files_do_and_it_is_said():
     fresh(sectors=0)
     path = folder("folder")
     settle(path, outbox_size=3 * 4096)
-    outbox = Outbox(board(path).flash, os.urandom, [(PROBE, "Cel")])
+    one, said = board(path), []
+    one.say = said.append
+    outbox = Outbox(one.flash, os.urandom, [(PROBE, "Cel")])
     for number in range(600):
         outbox.append(reading(number))
+    assert len(said) == 1 and "249 readings" in said[0] and "no partition outbox" in said[0], said
     again = Outbox(board(path).flash, os.urandom, [(PROBE, "Cel")])
     assert again.last == 600 and again.stream == outbox.stream
     assert [next(again.peek(seq, 1)).seq for seq in (again.first, 600)] == [again.first, 600]
-    assert sorted(os.listdir(path + "/outbox")) == ["0", "1", "2"]
+    assert sorted(os.listdir(path + "/outbox-3-0")) == ["0", "1", "2"]
     remove(path)
 
 

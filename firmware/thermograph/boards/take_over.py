@@ -9,7 +9,7 @@ import os
 
 from ..errors import FlashError
 from ..sector import HEADER, SECTOR, TABLE, unpack_header
-from .choose_flash import make, wanted
+from .choose_flash import MOST, make, wanted
 from .sector_files import SectorFiles
 
 _TRIES = 3
@@ -33,22 +33,32 @@ class _Folder(SectorFiles):
 
 def into(flash, folder, size, old, rings, say):
     """The flash that holds what the folder `outbox` (if old) and rings of so many sectors hold. flash: None makes one
-    of 16 sectors at most or, where more of them wait than it holds, of as many as it takes; size: see choose()."""
+    of 16 sectors at most or, where much waits, of so many that no reading goes; size: see choose()."""
     sources = [SectorFiles(folder, count) for count in rings]
     if old:
         sources.insert(0, _Folder(folder))
     for source in sources:
-        if flash is None:
-            count, waiting = source.size // SECTOR, _waiting(source)
-            sectors = wanted(folder, size, count)
-            if not old and waiting >= sectors:
-                return source
-            flash = make(folder, max(sectors, waiting + 1))
-        if _move(source, flash):
-            _remove(source)
-            say("outbox: what waited in %s is taken over" % source.folders()[-1])
-        else:
-            say("outbox: %s is of another stream, and left as it is" % source.folders()[-1])
+        try:
+            flash = _into(flash, source, folder, size, old, say)
+        finally:
+            source.close()
+    return flash
+
+
+def _into(flash, source, folder, size, old, say):
+    if flash is None:
+        count, waiting = source.size // SECTOR, _waiting(source)
+        sectors = wanted(folder, size, count)
+        if 2 * waiting > sectors:
+            if not old:
+                return source  # that ring was made for it
+            sectors = max(sectors, min(count, waiting + MOST))
+        flash = make(folder, sectors)
+    if _move(source, flash):
+        _remove(source)
+        say("outbox: what waited in %s is taken over" % source.folders()[-1])
+    else:
+        say("outbox: %s is of another stream, and left as it is" % source.folders()[-1])
     return flash
 
 
@@ -106,7 +116,6 @@ def _holds(flash, start, data):
 
 def _remove(source):
     """The folders, with what is no sector."""
-    source.close()
     for path in source.folders():
         for name in _names(path):
             os.remove(path + "/" + name)
