@@ -71,9 +71,12 @@ def check_without_the_partition_files_do_and_it_is_said():
     for number in range(600):
         outbox.append(reading(number))
     assert len(said) == 1 and "249 readings" in said[0] and "no partition outbox" in said[0], said
-    again = Outbox(board(path).flash, os.urandom, [(PROBE, "Cel")])
+    one.flash.close()
+    flash = board(path).flash
+    again = Outbox(flash, os.urandom, [(PROBE, "Cel")])
     assert again.last == 600 and again.stream == outbox.stream
     assert [next(again.peek(seq, 1)).seq for seq in (again.first, 600)] == [again.first, 600]
+    flash.close()
     assert sorted(os.listdir(path + "/outbox-3-0")) == ["0", "1", "2"]
     remove(path)
 

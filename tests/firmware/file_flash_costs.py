@@ -14,10 +14,11 @@ HERE = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
 
 def flash_costs(count=2000):
     """{"reading": {"reads": {"mean", "worst"}, "programs", "erases"}, "start": {"reads", ...}} of so many readings."""
-    import littlefs
     from thermograph.boards.choose_flash import choose
     from thermograph.outbox import Outbox
     from thermograph.reading import Reading
+
+    import littlefs
 
     device = littlefs.make()
     path = littlefs.mount(device)

@@ -1,4 +1,4 @@
-"""Flash for the Outbox on a board without a partition for it: a folder of files that acts as one."""
+"""What commit 5a0d225 had in place of a partition, unchanged: checks_sector_files.py takes over what it makes."""
 
 import os as _os
 

@@ -40,8 +40,8 @@ def choose(folder, partition, size, say):
         let_go("boards.take_over", "boards.sector_files")
     if partition is None:
         say(
-            "outbox: files, %d readings of one sensor at most: there is no partition outbox, which holds more and wears "
-            "the flash less. `python -m tools flash` makes it" % ((flash.size // SECTOR - 2) * _RECORDS)
+            "outbox: files, %d readings of one sensor at most: there is no partition outbox, which holds more and "
+            "wears the flash less. `python -m tools flash` makes it" % ((flash.size // SECTOR - 2) * _RECORDS)
         )
     return flash
 

@@ -47,7 +47,7 @@ class SectorFiles:
             return self._amend(offset, data)
         try:
             if not self._file:
-                self._file = open(self.path(self._sector), "w+b")
+                self._file = open(self.path(self._sector), "w+b")  # noqa: SIM115  it stays open
             self._file.seek(self._end)
             self._append(self._file, offset % SECTOR - self._end, data)
             self._end = offset % SECTOR + len(data)
@@ -78,7 +78,7 @@ class SectorFiles:
         self.close()
         self._end = 0
         try:
-            self._file = open(self.path(sector), "r+b")
+            self._file = open(self.path(sector), "r+b")  # noqa: SIM115
             self._end = self._file.seek(0, 2)
         except OSError as error:
             if self._file or error.errno != 2:

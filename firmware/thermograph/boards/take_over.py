@@ -84,8 +84,6 @@ def _copy(source, index, head, flash, data):
     place = head.counter % (flash.size // SECTOR)
     start = place * SECTOR
     there = _header(flash, place)
-    if there is not None and there.counter > head.counter:
-        return  # the ring there has gone on
     source.read(index * SECTOR, data)
     end = SECTOR
     while data[end - 1] == 0xFF:
