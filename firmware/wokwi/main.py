@@ -1,8 +1,8 @@
 """The main.py of a project on wokwi.com, which takes files of text only, in one folder.
 
 `python -m tools wokwi --project FOLDER` makes them: thermograph.txt is thermograph.pack in base64, start.py the
-firmware's own main.py. Wokwi gives the board a fresh copy of all at each start, so this comes first each time: some
-seconds, and a line of text at a time, for the heap is small.
+firmware's own main.py. Wokwi gives the board a fresh copy of all at each start, so unpacking comes first each time: a
+line of text at a time, for the heap is small.
 """
 
 import binascii

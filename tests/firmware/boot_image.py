@@ -13,10 +13,15 @@ import struct
 import sys
 
 IMAGE, FAKES, ID, TEMPERATURE = sys.argv[1:]
-sys.path.insert(0, FAKES)
+sys.path[:0] = [FAKES, FAKES + "/..", FAKES + "/../../../firmware"]
 import chip
 import dht, esp32, machine, network, onewire  # noqa: F401 - from FAKES: it is out of reach once vfs is at /
 import vfs
+from sensor_buses import Thermometer, Wire, rom_of
+
+# The thermometer takes names from the firmware, here from its sources: the image has its own.
+for name in [name for name in sys.modules if name.startswith("thermograph")]:
+    del sys.modules[name]
 
 TABLE, SECTOR = 0x8000, 4096
 
@@ -70,6 +75,7 @@ bdev = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
 vfs.mount(vfs.VfsPosix("/"), "/host")
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(bdev), "/")
+sys.path[:] = ["", ".frozen", "/lib"]
 
 
 def files(folder):
@@ -85,14 +91,6 @@ def files(folder):
 
 for line in files("/"):
     print("file", line)
-
-# The thermometer below the pins takes its CRC from the firmware: from the sources, which are forgotten then.
-sys.path[:] = ["/host" + FAKES + "/..", "/host" + FAKES + "/../../../firmware"]
-from sensor_buses import Thermometer, Wire, rom_of
-
-sys.path[:] = ["", ".frozen", "/lib"]
-for name in [name for name in sys.modules if name.startswith("thermograph")]:
-    del sys.modules[name]
 
 
 class Uptime:

@@ -17,6 +17,7 @@ NAMES = (
     "fuzz",
     "wear",
     "heap",
+    "flash",
     "gateway",
     "workers",
     "pages",
