@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -178,6 +179,27 @@ except ImportError as error:
     for bad in damages(release["thermograph.pack"]):
         told = run(micropython, tmp_path, {**release, "thermograph.pack": bad}, code)
         assert told == "thermograph.pack is damaged or cut off\n", (len(bad), told)
+
+
+def test_a_hash_that_lies_across_two_others_is_not_taken_for_one(release, micropython, tmp_path):
+    files = {f"module{number}.mpy": b"x" for number in range(200)}
+    column = b"".join(map(pack._hash, files))
+    across = {column[at : at + 3] for at in range(len(column) - 2) if at % 3}
+    name = next(name for name in map(str, itertools.count()) if pack._hash(name) in across)
+    code = """
+import packfs
+try:
+    packfs.stat("/%s")
+    print("there")
+except OSError:
+    print("missing")
+if %r:
+    print(packfs.open("/%s", "rb").read())
+"""
+    board = {**release, "thermograph.pack": pack.build(files)}
+    assert run(micropython, tmp_path, board, code % (name, False, name)) == "missing\n"
+    board["thermograph.pack"] = pack.build({**files, name: b"itself"})
+    assert run(micropython, tmp_path, board, code % (name, True, name)) == "there\nb'itself'\n"
 
 
 def test_main_py_says_it_without_a_traceback(release, micropython, tmp_path):
