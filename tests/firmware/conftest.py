@@ -31,6 +31,15 @@ def micropython():
 
 
 @pytest.fixture(scope="session")
+def micropython_32():
+    """The command of a 32-bit one, whose heap is as a board's."""
+    command = interpreters.find_32()
+    if not command:
+        pytest.skip("NO 32-BIT MICROPYTHON: python -m tools setup --for test, on Debian on an x86-64 PC")
+    return command
+
+
+@pytest.fixture(scope="session")
 def umqtt_path():
     """The folder that holds umqtt/simple.py, importable here too."""
     folder = umqtt.find(os.environ)

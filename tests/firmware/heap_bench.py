@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 import struct
-import subprocess
 import threading
 import time
 import urllib.parse
@@ -16,7 +15,7 @@ from pathlib import Path
 from tests.ports import free_port
 
 from device_bench import Backend
-from heap_rig import Missing, Rig  # noqa: F401  Missing is for the callers
+from heap_rig import FIRST, Missing, Rig  # noqa: F401  Missing is for the callers
 from link_bench import Udp, dns_answer
 from tls_bench import Authority, TlsMosquitto
 
@@ -155,20 +154,16 @@ def measure(base, firmware, umqtt, hours=24):
 def converse(rig, world, arguments):
     """Run it and do what it asks: (its lines, its exit code)."""
     lines = []
-    process = subprocess.Popen(
-        rig.words(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=rig.base
-    )
-    try:
-        for line in process.stdout:
-            if line.startswith('{"ask"'):
-                world.answer(json.loads(line)["ask"])
-            else:
-                lines.append(line.rstrip())
-        return lines, process.wait(10)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with rig.start(*arguments) as process:
+        try:
+            for line in process.stdout:
+                if line.startswith('{"ask"'):
+                    world.answer(json.loads(line)["ask"])
+                else:
+                    lines.append(line.rstrip())
+            return lines, process.wait(10)
+        finally:
+            process.kill()
 
 
 def figures(rig, seen, world, lines):
@@ -208,15 +203,15 @@ def table(base, firmware, umqtt):
     folder.mkdir()
     ordered = in_order(firmware, rig.modules)
     (folder / "modules.json").write_text(json.dumps(ordered))
-    done = rig.run(folder)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
-    costs = [json.loads(line) for line in done.stdout.splitlines()]
+    output, code = rig.run(folder)
+    assert code == 0, output[-2000:]
+    costs = [json.loads(line) for line in output.splitlines()]
     loaded = [name for name, cost in costs if cost is not None]
     names = rig.names_in(loaded)
     each, known, rows = rig.cost_of_names(names) / len(names), set(), []
     for name, cost in costs:
         if cost is not None:
-            new = rig.names_in([name]) - known
+            new = rig.names_in(FIRST if name in FIRST else [name]) - known
             known |= new
             rows.append((name, cost + round(len(new) * each)))
     return rows
@@ -236,7 +231,7 @@ def in_order(firmware, modules):
         if name not in ordered:
             ordered.append(name)
 
-    for name in modules:
+    for name in (*FIRST, *modules):
         visit(name)
     return ordered
 

@@ -11,10 +11,9 @@ import machine
 import network
 import onewire
 
-import bare
 from esp32_bench import fresh
 
-USED = bare, dht, esp32, machine, network, onewire
+USED = dht, esp32, machine, network, onewire
 MADE = fresh(real=True, hasty=True, file=sys.argv[1] + "/flash.bin")
 
 
@@ -32,9 +31,6 @@ def cost(name):
 with open(sys.argv[1] + "/modules.json") as file:
     NAMES = json.load(file)
 COSTS = [0] * len(NAMES)
-import main  # noqa: E402  first: it may be what finds the others
-
-USED = main, USED
 cost("sys")
 for index in range(len(NAMES)):
     COSTS[index] = cost(NAMES[index])

@@ -1,22 +1,37 @@
-"""The whole firmware, compiled as for a board, on a 32-bit MicroPython over fakes/: what its heap holds.
+"""The whole firmware as a board has it, on a 32-bit MicroPython over fakes/: what its heap holds.
 
 32-bit MicroPython is the board's heap in all but a few objects: fakes' pins and radios are Python's here, which errs
 by some hundred bytes on the safe side. TLS takes the system's memory, as it takes ESP-IDF's on a board.
 """
 
+import ast
+import functools
+import io
 import json
 import subprocess
+import tokenize
 from pathlib import Path
 
 from backend.run import micropython
 
 from device_bench import HERE
 
-PARTS = ("bare", "esp32_bench", "sensor_buses", *("fakes/" + name for name in (
+PARTS = ("bare", "life", "esp32_bench", "sensor_buses", *("fakes/" + name for name in (
     "chip", "machine", "esp32", "network", "onewire", "dht")))  # fmt: skip
 BOARD = 103 * 1024  # bytes: the heap of a board whose second step leaves ESP-IDF what TLS needs
 MISSING = "NO 32-BIT MICROPYTHON: python -m tools setup --for test, on Debian on an x86-64 PC"
-_ROOM = "600k"  # where the heap is measured, and not what it has to fit into
+# Names that MicroPython for ESP32 has in its flash, for its own modules use them: there they cost nothing.
+_IN_FLASH = """
+ADC AP_IF ATTN_11DB DEEPSLEEP_RESET HARD_RESET HEAP_DATA I2C IN OPEN_DRAIN OUT OneWire PULL_UP PWRON_RESET
+Partition Pin RTC SOFT_RESET SPI STA_IF TYPE_DATA WAKEUP_ALL_LOW WDT WDT_RESET WLAN active atten baudrate config
+connect datetime deepsleep dht_readinto disconnect esp32 feed freq idf_heap_info ifconfig ioctl isconnected label
+machine memory miso network onewire read_uv readbit readblocks readfrom readfrom_mem reconnects reset reset_cause
+rssi scan sck scl sda security ssid status unique_id wake_on_ext0 writebit writeblocks writebyte writeto writeto_mem
+"""
+IN_FLASH = frozenset(_IN_FLASH.split())
+FIRST = ("main", "packfs")  # modules that a start loads before any other
+_ROOM = 320 * 1024  # bytes, where the heap is measured and has not to fit into something
+_SHORT = 10  # characters of a text that MicroPython's compiler makes a name of
 
 
 class Missing(Exception):
@@ -24,7 +39,8 @@ class Missing(Exception):
 
 
 class Rig:
-    """base: a folder for it all; firmware: its sources; script: of this folder, what is to run."""
+    """base: a folder for it all; firmware: its sources; script: a module of this folder, what is to run. modules: what
+    a board may load."""
 
     def __init__(self, base, firmware, umqtt, script):
         from tools.mpy import compile_one
@@ -32,58 +48,86 @@ class Rig:
         self.command = micropython.find_32()
         if self.command is None:
             raise Missing(MISSING)
-        self.base, self._script, self.bench = base, script, base / "bench"
-        self.firmware = load_build(Path(firmware), base / "mpy", Path(umqtt))
+        self._bench, self._board = base / "bench", base / "board"
+        for folder in (self._bench, self._board):
+            folder.mkdir(parents=True)
+        self._names = load(Path(firmware), Path(umqtt), self._board)
+        self.modules = sorted(self._names)
         for name in (*PARTS, script):
-            compile_one(name + ".py", HERE / (name + ".py"), self.bench)
-        self.names = {path: names_of(path.read_bytes()) for path in sorted(base.rglob("*.mpy"))}
-        self.modules = sorted(module_of(path.relative_to(self.firmware)) for path in self._firmware_files())
-        self._write_names(set().union(*self.names.values()))
-        places = [str(self.firmware), str(self.bench), str(self.bench / "fakes")]
-        (self.bench / "run.py").write_text("import sys\nsys.path[:0] = %r\nimport bare, %s\n" % (places, script))
-
-    def _firmware_files(self):
-        return [path for path in self.names if self.firmware in path.parents]
+            compile_one(name + ".py", HERE / (name + ".py"), self._bench)
+        fakes = [names_of(path.read_bytes()) for path in self._bench.rglob("*.mpy")]
+        self._write_names(set().union(*self._names.values(), *fakes))
+        # First "", as on a board: each module keeps its file's name, which a long path would make a dear one.
+        places = ["", str(self._bench), str(self._bench / "fakes")]
+        code = "import sys\nsys.path[:] = %r\nimport bare, %s\n" % (places, script)
+        (self._bench / "run.py").write_text(code)
 
     def _write_names(self, names):
-        (self.bench / "names").write_text("".join(json.dumps(name) + "\n" for name in sorted(names)))
+        (self._bench / "names").write_text("".join(json.dumps(name) + "\n" for name in sorted(names)))
 
-    def words(self, *arguments, heap=_ROOM):
-        return [*self.command, "-X", "heapsize=%s" % heap, str(self.bench / "run.py"), *map(str, arguments)]
+    def start(self, *arguments, heap=_ROOM):
+        """A process, its output one stream of text. heap: bytes."""
+        words = [*self.command, "-X", "heapsize=%d" % heap, str(self._bench / "run.py"), *map(str, arguments)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._board)
 
     def run(self, *arguments, heap=_ROOM, seconds=100):
-        return subprocess.run(
-            self.words(*arguments, heap=heap), capture_output=True, text=True, timeout=seconds, cwd=self.base
-        )
+        """(its output, its exit code)."""
+        with self.start(*arguments, heap=heap) as process:
+            try:
+                output, _ = process.communicate(timeout=seconds)
+            finally:
+                process.kill()
+        return output, process.returncode
 
     def names_in(self, modules):
-        """The names that these modules bring."""
-        paths = [path for path in self._firmware_files() if module_of(path.relative_to(self.firmware)) in modules]
-        return set().union(*(self.names[path] for path in paths))
+        """The names that these modules bring and a board has not."""
+        return set().union(*(self._names[name] for name in {*modules, *FIRST} if name in self._names)) - IN_FLASH
 
     def cost_of_names(self, names):
         """Bytes that an empty interpreter takes for them, its pools included."""
-        kept = (self.bench / "names").read_text()
+        kept = (self._bench / "names").read_text()
         self._write_names(names)
-        code = "import sys\nsys.path.append(%r)\nimport bare\nprint(bare.EMPTY - bare.ALONE)" % str(self.bench)
+        code = "import sys\nsys.path.append(%r)\nimport bare\nprint(bare.EMPTY - bare.ALONE)" % str(self._bench)
         try:
             done = subprocess.run([*self.command, "-c", code], capture_output=True, text=True, timeout=20, check=True)
         finally:
-            (self.bench / "names").write_text(kept)
+            (self._bench / "names").write_text(kept)
         return int(done.stdout)
 
+    def heap_for(self, held):
+        """The heap in which the firmware has what a board has, and the fakes hold so many bytes besides."""
+        return BOARD + held - self.cost_of_names(self.names_in(self.modules))
 
-def load_build(firmware, out, umqtt):
-    """Compile the firmware as it goes onto a board; the folder to be found on sys.path."""
-    from tools.mpy import build
 
-    build(firmware, out, umqtt)
-    return out
+def load(firmware, umqtt, folder):
+    """Put a release into the folder, as it is on a board: {module: its names}."""
+    from tools.mpy import MAIN, PACK, PACKFS, pack
+
+    made = dict(compiled(firmware, umqtt))
+    names = {module_of(name): names_of(content) for name, content in made.items()}
+    names["main"] = names_in_source((firmware / MAIN).read_text())
+    (folder / MAIN).write_bytes((firmware / MAIN).read_bytes())
+    (folder / PACKFS).write_bytes(made.pop(PACKFS))
+    (folder / PACK).write_bytes(pack.build(made))
+    return names
+
+
+@functools.cache
+def compiled(firmware, umqtt):
+    """Once for all tests: it takes some seconds."""
+    from tools.mpy.compiling import compile_all
+
+    return compile_all(firmware, umqtt)
+
+
+def module_of(name):
+    """Of a file's name in a release."""
+    return name.removesuffix(".mpy").removesuffix("/__init__").replace("/", ".")
 
 
 def names_of(data):
-    """The names that a .mpy file brings (docs: MicroPython .mpy files, version 6): its table of qstrs but for those
-    that are MicroPython's own."""
+    """The names that a .mpy file brings (MicroPython's manual, ".mpy files", version 6): its table of qstrs, less
+    those that each MicroPython has."""
     at = 4
 
     def number():
@@ -106,7 +150,9 @@ def names_of(data):
     return names
 
 
-def module_of(path):
-    """The module's name of a file, relative to the folder that is on sys.path."""
-    parts = path.with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def names_in_source(text):
+    """Of a file that the board compiles: its local names too."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    texts = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    short = {one for one in texts if isinstance(one, str) and len(one) <= _SHORT}
+    return short | {token.string for token in tokens if token.type == tokenize.NAME}

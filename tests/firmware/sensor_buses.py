@@ -108,10 +108,18 @@ class Wire:
         return 0 if self.shorted else bit
 
     def writebyte(self, byte):
-        for at in range(8):
-            self.writebit(byte >> at & 1)
+        for chip in self.chips:
+            if chip.plugged:
+                chip.take_byte(byte)
 
     def readbyte(self):
+        if not self.flips and not self.shorted:
+            self.slots += 8
+            byte = 0xFF
+            for chip in self.chips:
+                if chip.plugged:
+                    byte &= chip.give_byte()
+            return byte
         return sum([self.readbit() << at for at in range(8)])
 
     def readinto(self, buffer):
@@ -169,6 +177,32 @@ class Thermometer:
                 self._then(self._function)
         elif self._count % 8 == 0:
             self._next(self._bits)
+
+    def take_byte(self, byte):
+        """As eight takes, in less time: a day has 10,000 readings."""
+        if self._next == self._asleep:
+            return
+        if self._next == self._searching or self._count % 8:
+            for at in range(8):
+                self.take(byte >> at & 1)
+            return
+        self._bits |= byte << self._count
+        self._count += 8
+        if self._next != self._matching:
+            self._next(self._bits)
+        elif byte != self.rom[(self._count >> 3) - 1]:
+            self._next = self._asleep
+        elif self._count == 64:
+            self._then(self._function)
+
+    def give_byte(self):
+        """As eight gives."""
+        if self._out is None and self._next != self._searching:
+            return 0xFF
+        if self._out is None or self._out_at % 8:
+            return sum([self.give() << at for at in range(8)])
+        at, self._out_at = self._out_at >> 3, self._out_at + 8
+        return self._out[at] if at < len(self._out) else 0xFF
 
     def give(self):
         if self._next == self._searching:
