@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.ports import free_port
 
 from device_bench import Backend
-from heap_rig import FIRST, Missing, Rig  # noqa: F401  Missing is for the callers
+from heap_rig import FIRST, ROOM, Missing, Rig  # noqa: F401  Missing is for the callers
 from link_bench import Udp, dns_answer
 from tls_bench import Authority, TlsMosquitto
 
@@ -40,10 +40,11 @@ class Clock(Udp):
 class World:
     """The broker with TLS, the backend, name server, time server, and the phone at the portal."""
 
-    def __init__(self, base, stack):
+    def __init__(self, base, stack, authority=None, **changes):
         self.folder = base / "device"
         self.folder.mkdir()
-        authority = Authority()
+        (self.folder / "skipped").write_text("0")
+        authority = authority or Authority()
         self.broker = TlsMosquitto(base, authority.issue(base / "server.pem"))
         stack.callback(self.broker.kill)
         self.books = Books(self.broker.plain_port)
@@ -59,6 +60,7 @@ class World:
             "dns": [self.names.name],
             "ntp": ["%s.time.example:%s" % (name, self.clock.name.split(":")[1]) for name in "ab"],
             "interval": 1,
+            **changes,
         }  # fmt: skip
         (self.folder / "settings.json").write_text(json.dumps(fields))
         self._threads = []
@@ -151,10 +153,10 @@ def measure(base, firmware, umqtt, hours=24):
     return figures(rig, json.loads(lines[-1]), world, lines)
 
 
-def converse(rig, world, arguments):
+def converse(rig, world, arguments, heap=ROOM):
     """Run it and do what it asks: (its lines, its exit code)."""
     lines = []
-    with rig.start(*arguments) as process:
+    with rig.start(*arguments, heap=heap) as process:
         try:
             for line in process.stdout:
                 if line.startswith('{"ask"'):

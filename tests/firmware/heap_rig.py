@@ -30,7 +30,8 @@ rssi scan sck scl sda security ssid status unique_id wake_on_ext0 writebit write
 """
 IN_FLASH = frozenset(_IN_FLASH.split())
 FIRST = ("main", "packfs")  # modules that a start loads before any other
-_ROOM = 320 * 1024  # bytes, where the heap is measured and has not to fit into something
+ROOM = 320 * 1024  # bytes, where the heap is measured and has not to fit into something
+_MARKS = 1.024  # a heap's share of bits about what is in use: 3 for each 16 bytes
 _SHORT = 10  # characters of a text that MicroPython's compiler makes a name of
 
 
@@ -65,12 +66,12 @@ class Rig:
     def _write_names(self, names):
         (self._bench / "names").write_text("".join(json.dumps(name) + "\n" for name in sorted(names)))
 
-    def start(self, *arguments, heap=_ROOM):
+    def start(self, *arguments, heap=ROOM):
         """A process, its output one stream of text. heap: bytes."""
         words = [*self.command, "-X", "heapsize=%d" % heap, str(self._bench / "run.py"), *map(str, arguments)]
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._board)
 
-    def run(self, *arguments, heap=_ROOM, seconds=100):
+    def run(self, *arguments, heap=ROOM, seconds=100):
         """(its output, its exit code)."""
         with self.start(*arguments, heap=heap) as process:
             try:
@@ -94,9 +95,10 @@ class Rig:
             (self._bench / "names").write_text(kept)
         return int(done.stdout)
 
-    def heap_for(self, held):
-        """The heap in which the firmware has what a board has, and the fakes hold so many bytes besides."""
-        return BOARD + held - self.cost_of_names(self.names_in(self.modules))
+    def heap(self, held):
+        """The heap in which the firmware has what it has on a board: the fakes, and the names that are not its own,
+        hold the rest. held: bytes of the fakes and all names."""
+        return BOARD + round((held - self.cost_of_names(self.names_in(self.modules))) * _MARKS)
 
 
 def load(firmware, umqtt, folder):

@@ -6,6 +6,9 @@ import os
 import time
 
 
+_SKIP = 30000  # ms at once: a watchdog waits for 60 s
+
+
 class Ears:
     """The console: what was sampled, freed and done, and the lines that are no everyday ones."""
 
@@ -110,13 +113,13 @@ class Life:
         node.step()
         if self._look is not None:
             self._look()
-        for _ in range(4):
+        for _ in range(6):
             spare = node.tick()
             if self.busy():
                 time.sleep(0.0005)
                 return
             if spare > 1:
-                self.made.skip(spare)
+                self.made.skip(min(spare, _SKIP))
 
     def until(self, condition, ms=120000):
         """ms: of true time."""

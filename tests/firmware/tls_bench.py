@@ -6,37 +6,49 @@ import socket
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from tests.ports import free_port
 
 from device_bench import Mosquitto, wait_until
 
 PLAIN = serialization.NoEncryption()
+KEYS = {
+    "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "rsa-2048": lambda: rsa.generate_private_key(65537, 2048),
+    "rsa-4096": lambda: rsa.generate_private_key(65537, 4096),
+}
 
 
 class Authority:
-    """A certificate authority; pem: what goes into broker.tls.ca."""
+    """A certificate authority; pem: what goes into broker.tls.ca. kind: of all keys, a name in KEYS; intermediate: the
+    servers' certificates are signed by another one, whose certificate they bring along."""
 
-    def __init__(self, name="Cold Chain Test CA"):
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name(name)
-        builder = _builder(self._name, self._name, self._key, -1, 100)
-        self._certificate = builder.add_extension(x509.BasicConstraints(True, None), True).sign(
-            self._key, hashes.SHA256()
-        )
-        self.pem = _pem(self._certificate)
+    def __init__(self, name="Cold Chain Test CA", kind="ec", intermediate=False):
+        self._make_key = KEYS[kind]
+        self._name, self._key = _name(name), self._make_key()
+        root = self._sign(_builder(self._name, self._name, self._key, -1, 100), True)
+        self.pem = _pem(root)
+        self._chain = ""
+        if intermediate:
+            name, key = _name(name + ", intermediate"), self._make_key()
+            self._chain = _pem(self._sign(_builder(name, self._name, key, -1, 100), True))
+            self._name, self._key = name, key
 
     def issue(self, path, names=("localhost", "127.0.0.1"), begin=-1, end=10):
-        """Write a server's certificate and key to path; begin and end in days from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """Write a server's certificate, those it brings along, and its key to path; begin and end in days from now."""
+        key = self._make_key()
         alternatives = [_alternative(name) for name in names]
         builder = _builder(_name(names[0]), self._name, key, begin, end)
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
-        certificate = builder.sign(self._key, hashes.SHA256())
         secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, PLAIN).decode()
-        path.write_text(_pem(certificate) + secret)
+        path.write_text(_pem(self._sign(builder, False)) + self._chain + secret)
         return path
+
+    def _sign(self, builder, authority):
+        if authority:
+            builder = builder.add_extension(x509.BasicConstraints(True, None), True)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 class TlsMosquitto(Mosquitto):
