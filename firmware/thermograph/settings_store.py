@@ -10,7 +10,6 @@ moment that they are read or changed (kept.py).
 
 import json
 
-from . import settings
 from .errors import SettingsError
 
 FILE = "settings.json"
@@ -55,7 +54,12 @@ class Store:
 
     def save(self, fields):
         """Keep a person's fields; they win over remote ones. SettingsError if they cannot be used."""
-        made = settings.checked(fields)
+        made = _checked(fields)
+        self.write(fields)
+        return made
+
+    def write(self, fields):
+        """save(), of fields that were checked."""
         before = self.fields()
         self._remote = self._read_remote()
         remote = self._remote["fields"]
@@ -64,7 +68,6 @@ class Store:
             kept = {name: remote[name] for name in remote if name not in changed}
             self._write(self._remote["revision"], kept)
         self._files.write(FILE, json.dumps(fields))
-        return made
 
     def forget(self, name):
         """Take one field out of both."""
@@ -137,7 +140,9 @@ class Store:
         text = self._files.read(FILE)
         if text is None:
             raise SettingsError("cannot read %s" % FILE)
-        return settings.load(text)
+        from .settings import load
+
+        return load(text)
 
     def _in_force(self):
         own = self._own()
@@ -168,12 +173,12 @@ class Store:
         for name in _CABLE:
             if name in fields:
                 raise SettingsError("%s is set by cable only" % name)
-        if made.interval < min(1, settings.checked(self.fields()).interval):
+        if made.interval < min(1, _checked(self.fields()).interval):
             raise SettingsError("interval must be 1 s or more")
 
     def _changes(self, fields):
         """Names whose value will be another one; those that go back to the file's are among them."""
-        now = self._remote["fields"] if self._remote["revision"] > settings.checked(self.fields()).revision else {}
+        now = self._remote["fields"] if self._remote["revision"] > _checked(self.fields()).revision else {}
         names = sorted(set(fields) | set(now))
         own = self.fields()
         return [name for name in names if _merge(own, fields).get(name) != _merge(own, now).get(name)]
@@ -181,7 +186,7 @@ class Store:
     def _merged(self, remote):
         fields = _merge(self.fields(), remote["fields"])
         fields["revision"] = remote["revision"]
-        return settings.checked(fields)
+        return _checked(fields)
 
     def _refuse(self, revision, why):
         self._remote["refused"] = max(revision, self.refused)
@@ -205,6 +210,12 @@ class Store:
     def _read_remote(self):
         remote = _object(self._files.read(REMOTE))
         return remote if _is_remote(remote) else dict(_NOTHING)
+
+
+def _checked(fields):
+    from .settings import checked  # where something is written only, there is no need of it
+
+    return checked(fields)
 
 
 def _is_remote(value):

@@ -1,19 +1,16 @@
-"""The access point of the set-up portal. Imported only when it is opened."""
+"""The access point of the set-up portal. Loaded while it is open."""
 
-import gc
 import socket
-import sys
 
 import network
 
-from ..settings import checked
-from .buses import FOUND
+from ..moment import let_go
 
 _AUTHENTICATION = 3  # WPA2
 
 
 def open_portal(board, on_wait):
-    """True if settings were saved. Afterwards the radio and the memory are as before."""
+    """True if settings were saved. Afterwards the radio is off."""
     from ..portal.portal import Portal
 
     station = network.WLAN(network.STA_IF)
@@ -25,11 +22,20 @@ def open_portal(board, on_wait):
         known, web, names = board.store.do("fields"), _web(address, board.ports[0]), _names(address, board.ports[1])
         board.say("%s setup: join the Wi-Fi %s" % (board.clock.text(), board.name))
 
-        def save(fields):
-            board.store.do("save", fields)
-            board.files.remove(FOUND)  # the sensors are looked for anew
+        def check(fields):
+            from ..settings import checked
 
-        portal = Portal(board.name, address, station, board.clock, known, checked, save, token, on_wait)
+            try:
+                checked(fields)
+            finally:
+                checked = None
+                let_go("settings")
+
+        def save(fields):
+            board.store.do("write", fields)
+            board.files.remove("found.json")  # buses.py's: the sensors are looked for anew
+
+        portal = Portal(board.name, address, station, board.clock, known, check, save, token, on_wait)
         return portal.run(web, names)
     except OSError as error:
         board.say("%s setup failed: %s" % (board.clock.text(), error))
@@ -40,7 +46,7 @@ def open_portal(board, on_wait):
                 radio.active(False)
             except OSError:
                 pass
-        forget()
+        let_go("portal.portal", "portal.server", "portal.http", "portal.dns", "portal")
 
 
 def _web(address, port):
@@ -69,15 +75,3 @@ def _start(point, board):
         point.config(ssid=board.name, security=_AUTHENTICATION, key=secret)
     else:
         point.config(ssid=board.name, security=0)
-
-
-def forget():
-    """Give the portal's memory back."""
-    package = __name__.rsplit(".", 2)[0] + ".portal"
-    for name in list(sys.modules):
-        if name in (package, __name__) or name.startswith(package + "."):
-            del sys.modules[name]
-    parent = sys.modules[package.rsplit(".", 1)[0]]
-    if hasattr(parent, "portal"):
-        del parent.portal
-    gc.collect()

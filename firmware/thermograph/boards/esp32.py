@@ -133,7 +133,11 @@ class Esp32:
             self.watch()
         if self.radio is not None:
             self.radio.off()
-        return open_portal(self, on_wait)
+        try:
+            return open_portal(self, on_wait)
+        finally:
+            open_portal = None
+            let_go("boards.access_point")
 
     def slept(self):
         """ms since the sleep began that this start is the wake from, booting included."""

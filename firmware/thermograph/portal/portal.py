@@ -1,8 +1,7 @@
 """Portal: what the set-up form does. Networks found, a form, one attempt to join, and the settings are saved."""
 
 from ..errors import SettingsError
-from . import form, page
-from .join import Join
+from ..moment import let_go
 from .server import Server
 
 LIMIT = 600000  # ms that the portal is open
@@ -72,7 +71,11 @@ class Portal:
         return 200, self._page(), None
 
     def _page(self):
-        """The function that yields the page of this moment; the moment is held, for it is called twice."""
+        """The function that yields the page of this moment; the moment is held, for it is called twice. The module that
+        writes it stays until the page was sent."""
+        from . import page
+
+        let_go("portal.page")
         if self.saved:
             self.saved = "told"
             ssid = self._wanted["networks"][0]["ssid"]
@@ -87,22 +90,39 @@ class Portal:
         if self._join or self.saved:
             return 302, None, "/status"
         try:
-            fields = form.parse(body)
-            if fields.get("token") != self._token:  # a page of somebody else sent it
-                raise form.FormError("This form is an old one. Please send it again.")
-            self._values.update([(name, fields[name]) for name in _PLAIN if name in fields])
-            self._wanted = form.check(fields, self._known)
+            forced = self._read(body)
             self._check(self._wanted)
-        except (form.FormError, SettingsError) as error:
+        except SettingsError as error:
             self._trouble = str(error)
             return 200, self._page(), None
         self._trouble = None
-        if fields.get("force"):
+        if forced:
             self._keep()
             return 200, self._page(), None
+        from .join import Join
+
         first = self._wanted["networks"][0]
         self._join = Join(self._station, self._clock, first["ssid"], first["password"])
+        Join = None
+        let_go("portal.join")
         return 302, None, "/status"
+
+    def _read(self, body):
+        """Take the form's fields; whether they are to be saved unseen. SettingsError for people."""
+        from . import form
+
+        try:
+            fields = form.parse(body)
+            if fields.get("token") != self._token:  # a page of somebody else sent it
+                raise SettingsError("This form is an old one. Please send it again.")
+            self._values.update([(name, fields[name]) for name in _PLAIN if name in fields])
+            self._wanted = form.check(fields, self._known)
+            return fields.get("force")
+        except form.FormError as error:
+            raise SettingsError(str(error))
+        finally:
+            form = None
+            let_go("portal.form")
 
     def _step_join(self):
         """True when the settings have just been saved."""
