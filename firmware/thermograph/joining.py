@@ -54,10 +54,9 @@ class Joining:
         self._network = None
         self._seen = None  # what the scan found
         self.up = False
+        self._powered = lost is not None
         self.trouble = lost or "joining"
-        if not lost:
-            self._power(True)
-        self._look()
+        self._begin()
 
     @property
     def ssid(self):
@@ -74,7 +73,7 @@ class Joining:
         """passed: ms in this state."""
         if state == "resting":
             if passed >= self._pause:
-                self._look()
+                self._begin()
         elif state == "scan":
             if self._seen is not None or passed >= _SCAN:
                 self._left = self._order(self._seen or [])
@@ -106,6 +105,13 @@ class Joining:
     def _enter(self, state):
         self.state = state
         self._since = self._clock.uptime()
+
+    def _begin(self):
+        """What keeps the radio off is the trouble, not that nothing works without it."""
+        if self._powered or self._power(True):
+            self._look()
+        else:
+            self._give_up(self.trouble)
 
     def _look(self):
         """Scan, where there is something to choose from."""
@@ -178,12 +184,16 @@ class Joining:
         self._say("wifi %s %s" % (self.ssid, self._wlan.ifconfig()[0]))
 
     def _power(self, on):
+        """Whether it is on; trouble says why it should be and is not."""
+        self._powered = False
         try:
             self._wlan.active(on)
+            self._powered = on
             if on:
                 self._wlan.config(reconnects=0)
         except (OSError, RuntimeError, ValueError) as error:
             self.trouble = "the radio fails: %s" % error
+        return self._powered
 
     def _failed(self):
         """Why, or None while it goes on."""
