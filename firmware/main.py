@@ -23,7 +23,7 @@ def start(board):
 
         node = prepare(board)
         prepare = None
-        let_go("start")
+        let_go("start", "boards.memory_start", "boards.memory_acts")
         node.run()
     except KeyboardInterrupt:
         return 0
@@ -53,6 +53,9 @@ if __name__ == "__main__":
     if sys.platform == "esp32":
         try:
             import packfs
+            from thermograph.boards.memory_start import size_heap
+
+            size_heap()  # before what comes next fills it
             from thermograph.boards.esp32 import Esp32
 
             start(Esp32())  # no sys.exit: it would begin again at once, and Ctrl-C would never reach the prompt

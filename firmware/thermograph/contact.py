@@ -227,6 +227,9 @@ class Contact:
         limit = self._settings.restart_after * 1000
         if limit and now - self._contact_at >= limit and self._clock.now()[1] != "none":
             self._restart_now("no broker for %d s" % (limit // 1000))  # without a clock it would end what dates others
+        why = getattr(self._board, "must_restart", None)
+        if why:
+            self._restart_now(why)
         if self.safe and now - self._started >= _QUIET:
             self._log.do("calm", _LAST_CHANCE)
             self._restart_now("safe mode was quiet")

@@ -47,4 +47,6 @@ def crashes(board):
 
         return CrashLog(board.files, board.clock)
 
-    return Kept(make, ("newest", "in_a_row"), ("crashlog", _FILES))
+    log = Kept(make, ("newest", "in_a_row"), ("crashlog", _FILES))
+    log.do("read")
+    return log

@@ -13,7 +13,17 @@ from .errors import LinkError
 from .moment import let_go
 
 _PUBLISH = 0x30
-_WRONG = (OSError, AssertionError, IndexError, TypeError, ValueError, AttributeError, MQTTException)
+_WRONG = (
+    LinkError,
+    OSError,
+    MemoryError,
+    AssertionError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    MQTTException,
+)
 # Its own connect opens a socket that blocks; the other is for a loop of another kind. A board has no room for them.
 for _name in ("connect", "check_msg"):
     if hasattr(MQTTClient, _name):
@@ -59,9 +69,14 @@ class Link(MQTTClient):
 
         self.drop()
         self._pinged = None
+        guard = getattr(self.network, "guard", None)
         try:
+            if guard:
+                guard.begin()
             connecting.connect(self, clean_session)
             self.network.failures = 0
+            if guard:
+                guard.blamed = None
         except LinkError as error:
             self.failed_at = self.clock.uptime()
             if error.step != "wifi":
@@ -105,11 +120,14 @@ class Link(MQTTClient):
             self.sock.deadline, self.sock.step = self.deadline, step
         try:
             return call(*args)
-        except LinkError:
-            self.drop()
-            raise
         except _WRONG as error:
+            guard = getattr(self.network, "guard", None)
+            lack = guard and guard.do("lack", error)  # before what it had is given back
             self.drop()
+            if lack:
+                raise LinkError(lack, step)
+            if isinstance(error, LinkError):
+                raise
             raise LinkError("%s: %s" % (type(error).__name__, error), step)
 
     def _online(self, call, *args):

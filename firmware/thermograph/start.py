@@ -15,7 +15,6 @@ def prepare(board):
         board.setup(lambda: _PAUSE_FIRST)
         board.restart()
     log = kept.crashes(board)
-    log.do("read")
     if board.health().get("reset") == "watchdog":
         log.do("crash", "the watchdog ended it")
     node = build_safe(board, log) if log.in_a_row >= IN_A_ROW else build(board, log)

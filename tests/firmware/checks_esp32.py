@@ -132,7 +132,8 @@ def check_health_has_what_state_needs():
     path = folder("health")
     settle(path)
     health = board(path).health()
-    assert health["free"] > 0 and health["block"] == 45056 and health["rssi"] is None, health
+    assert 0 < health["free"] < 105984 and health["rssi"] is None, health
+    assert 12000 < health["block"] <= health["idf"] == chip.now.idf.free, health
     remove(path)
 
 
@@ -188,7 +189,7 @@ def check_a_long_press_asks_for_setup_once_and_a_short_one_does_not():
     for _ in range(200):
         one.pause(100)
         one.watch()
-        if made.ms() == 4000:
+        if made.pressed[0][0] == 1000 and made.ms() >= 4000:
             made.pressed[0] = (5000, 15000)
         if one.setup_wanted():
             asked.append(made.ms())
@@ -272,7 +273,7 @@ def check_the_radio_is_off_and_waited_for_before_sleep():
         made.wake(sleep.args[0])
     assert made.radio_hangs == 0 and made.sleeps == [60000]
     again = board(path)
-    assert again.memory == {"freed": 3} and 60000 <= again.slept() <= 60100
+    assert again.memory == {"freed": 3} and 60000 <= again.slept() <= 60300
     assert again.clock.uptime() >= 66000, "uptime goes on"
     made.reset(chip.WDT)
     assert board(path).memory is None

@@ -30,7 +30,6 @@ class Bench:
     def start(self):
         self.board = Board(self.world, self.files)
         self.log = kept.crashes(self.board)
-        self.log.do("read")
         self.outbox = Outbox(self.flash, lambda size: STREAM, self.sensor.channels)
         kind = SavingNode if self.board.settings.battery else Node
         self.node = kind(

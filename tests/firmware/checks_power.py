@@ -70,7 +70,6 @@ def wakes(made, path, books, until):
                 return Link(World(), books, "fridge-1", on_wait, on_message)
 
             log = kept.crashes(one)
-            log.do("read")
             power.Sleeper(one, SavingNode(one.settings, one, one.clock, outbox, sensors, link, one.store, log)).run()
         except chip.DeepSleep as sleep:
             made.wake(sleep.args[0])

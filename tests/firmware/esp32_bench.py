@@ -1,7 +1,6 @@
 # ruff: noqa: E402, I001 - the fakes are found first
 """An ESP32 board over fakes/, in a folder that is its file system; for CPython and MicroPython."""
 
-import gc
 import json
 import os
 import sys
@@ -11,11 +10,10 @@ if HERE + "/fakes" not in sys.path:
     sys.path.insert(0, HERE + "/fakes")
 
 import chip
+import idf as model  # noqa: F401 - of fakes/, for checks_memory
 from sensor_buses import Thermometer, Wire, rom_of
 
 PROBE = "28ff641e8216c3"
-if not hasattr(gc, "mem_free"):
-    gc.mem_free = lambda: 100000  # CPython's heap has no end of its own
 
 
 class Uptime:
@@ -64,7 +62,20 @@ def fresh(**options):
     return made
 
 
+def put_memory_on(idf):
+    """The firmware's view of its memory is that of this chip: gc, threads, what fills a heap."""
+    from thermograph.boards import memory, memory_start
+
+    memory.gc = idf.heap
+    memory.thread = idf.threads
+    memory.time = chip.Time()
+    memory_start.bytearray = idf.heap.fill
+    idf.heap.roots = lambda: [memory.pinned]
+    return memory_start
+
+
 def board(path):
+    put_memory_on(chip.now.idf).size_heap()
     from thermograph.boards.esp32 import Esp32
 
     return Esp32(path, chip.Time())

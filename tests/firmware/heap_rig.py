@@ -17,7 +17,7 @@ from backend.run import micropython
 from device_bench import HERE
 
 PARTS = ("bare", "life", "esp32_bench", "sensor_buses", *("fakes/" + name for name in (
-    "chip", "machine", "esp32", "network", "onewire", "dht")))  # fmt: skip
+    "chip", "idf", "machine", "esp32", "network", "onewire", "dht")))  # fmt: skip
 BOARD = 103 * 1024  # bytes: the heap of a board whose second step leaves ESP-IDF what TLS needs
 MISSING = "NO 32-BIT MICROPYTHON: python -m tools setup --for test, on Debian on an x86-64 PC"
 # Names that MicroPython for ESP32 has in its flash, for its own modules use them: there they cost nothing.

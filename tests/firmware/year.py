@@ -80,7 +80,6 @@ class Year:
         self.board = board
         self.outbox = Witness(self.flash, Thermometer.channels, self.truth, self.world)
         log = kept.crashes(board)
-        log.do("read")
         self.node = Node(
             board.settings, board, board.clock, self.outbox, [self.thermometer], self._link, board.store, log
         )

@@ -4,10 +4,10 @@ import gc
 import os
 import time as _time
 
-import esp32
 import machine
 
 from ..moment import let_go
+from .memory import Guard, heap, idf
 
 _WATCHDOG = 60000  # ms
 
@@ -28,6 +28,8 @@ class Esp32:
         begin(self, folder, time)
         begin = None
         let_go("boards.esp32_start", "boards.rtc_memory")
+        self.guard = Guard(self.clock, self.say)
+        self.guard.do("hold")
 
     @property
     def files(self):
@@ -64,6 +66,7 @@ class Esp32:
             from .radio import Radio
 
             self.radio = Radio(self)
+            self.radio.guard = self.guard
         return self.radio
 
     # -- what a Node asks of it
@@ -80,6 +83,7 @@ class Esp32:
     def watch(self):
         """At least every 100 ms, whatever else is going on."""
         self.panel.tick()
+        self.guard.tick()
         if self.radio is not None:
             self.radio.tick()
 
@@ -90,12 +94,16 @@ class Esp32:
         self._watchdog.feed()
 
     def health(self):
-        """free: of MicroPython's heap. block: largest free block of ESP-IDF's, which TLS and Wi-Fi need, and from which
-        MicroPython's heap grows."""
+        """free: of Python's own heap. idf, block: free bytes of ESP-IDF's memory, and its largest block."""
         gc.collect()
-        block = max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+        free, block, _ = idf()
         rssi = self.radio.rssi() if self.radio is not None else None
-        return {"reset": self.reset, "free": gc.mem_free(), "block": block, "rssi": rssi}
+        return {"reset": self.reset, "free": heap()[1], "block": block, "idf": free, "rssi": rssi}
+
+    @property
+    def must_restart(self):
+        """None, or why the board has to start again."""
+        return self.guard.must_restart
 
     def say(self, text):
         print(text)

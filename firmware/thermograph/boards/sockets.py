@@ -11,9 +11,9 @@ from ..names import Names, is_address
 class Sockets:
     """A board's network. name_servers(): texts "IP" or "IP:PORT"; entropy(size): random bytes.
 
-    A board with Wi-Fi overrides up and trouble."""
+    A board with Wi-Fi overrides up and trouble. guard: a boards.memory.Guard, where memory is short."""
 
-    trouble = None
+    trouble = guard = None
     up_since = 0  # uptime, or None while there is no network
     failures = 0  # connections in a row that failed though there was one
 
@@ -61,8 +61,11 @@ class Sockets:
 
     def secure(self, stream, broker):
         """TLS over this Stream, to a server whose certificate is for broker.host and signed by one of broker.ca, PEM.
-        ValueError, here or at its first send, if the certificate or ca is none of that. Made when it is first needed;
-        then the text of ca is let go: it has up to 8 kB."""
+        ValueError, here or at its first send, if the certificate or ca is none of that; LinkError if there is no memory
+        for it. Made when it is first needed; then the text of ca is let go: it has up to 8 kB."""
+        if self.guard is not None:
+            self.guard.do("make_room")
+            stream.guard = self.guard
         if sys.implementation.name == "micropython":
             from . import tls_micropython as tls
         else:
@@ -74,7 +77,10 @@ class Sockets:
 
 
 class Stream:
-    """A TCP connection. send: the count of bytes taken; recv: bytes, empty at the end; both None: not now."""
+    """A TCP connection. send: the count of bytes taken; recv: bytes, empty at the end; both None: not now. guard: gets
+    back the memory that was made room for."""
+
+    guard = None
 
     def __init__(self, raw, address):
         self.raw = raw
@@ -111,6 +117,8 @@ class Stream:
 
     def close(self):
         self.raw.close()
+        if self.guard is not None:
+            self.guard.do("hold")
 
 
 def _address(ip, port):

@@ -1,4 +1,9 @@
-"""TLS on MicroPython: its tls module, for its ssl module (micropython-lib) verifies nothing unless told."""
+"""TLS on MicroPython: its tls module, for its ssl module (micropython-lib) verifies nothing unless told.
+
+Nothing here waits. extmod/modtls_mbedtls.c loops over a handshake only if it is done on connecting; else each write is
+one attempt to go on, which ends in EAGAIN (None here) whenever the socket would block, and the deadline is the
+caller's (packets.py). So a handshake that never ends, as it does where ESP-IDF's memory is short, ends there.
+"""
 
 import select
 

@@ -5,6 +5,8 @@ power cut empties, a watchdog that bites.
 
 import time as _time
 
+from idf import Idf
+
 EPOCH_2000 = 946684800
 PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
 
@@ -78,6 +80,7 @@ class Chip:
         self.watchdog = None
         self.fed = 0
         self.radio = {}
+        self.idf = Idf(self.ms)
         self.passed += self.boot_takes * 1000
 
     # -- time

@@ -7,7 +7,8 @@ WAKEUP_ALL_LOW = 0
 
 
 def idf_heap_info(kind):
-    return [(7288, 0, 0, 0), (114000, 60000, 45056, 40000)]
+    assert kind == HEAP_DATA
+    return chip.now.idf.regions()
 
 
 def wake_on_ext0(pin, level):

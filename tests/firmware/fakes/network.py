@@ -29,6 +29,8 @@ class Interface:
         if self._active and not flag:
             self._off_at = chip.now.ms() + _OFF
             self._asked = None
+        if self._number == STA_IF and bool(flag) != self._active and not chip.now.idf.radio(bool(flag)):
+            raise OSError("WiFi Out of Memory")
         self._active = bool(flag)
 
     def config(self, name=None, **fields):
@@ -44,8 +46,10 @@ class Interface:
         return [(ssid, b"\x02" * 6, 6, dbm, 3 if password else 0, False) for ssid, password, dbm in chip.now.air]
 
     def connect(self, ssid, password=None):
-        assert self._active
+        if not self._active:
+            raise OSError("Wifi Not Started")
         self._asked, self._asked_at = (ssid.encode(), password or ""), chip.now.ms()
+        chip.now.idf.join()
 
     def disconnect(self):
         if not self._active:
