@@ -50,7 +50,7 @@ def check_gap_equals_the_golden_example():
 
 def check_state_equals_the_golden_example():
     wanted = golden("state")["message"]
-    health = {name: wanted[name] for name in ("reset", "uptime", "free", "block", "rssi")}
+    health = {name: wanted[name] for name in ("reset", "uptime", "free", "block", "idf", "rssi")}
     made = reading.state(
         wanted["stream"], wanted["seq"], wanted["firmware"], health, wanted["outbox"], wanted["settings"]
     )
