@@ -22,6 +22,7 @@ from tools.board.errors import (
     DnsFailed,
     FlashFailed,
     IngestFailed,
+    MemoryFailed,
     PortFailed,
     SensorFailed,
     StartFailed,
@@ -191,6 +192,14 @@ def test_the_way_of_a_board_that_is_well():
         ("wifi: home: not found", 4, WifiFailed),
         ("dns: no answer", 3, DnsFailed),
         ("tls: the broker's certificate is refused: x", 3, TlsFailed),
+        ("tls: out of memory: ESP-IDF has 21,340 bytes free, a TLS handshake needs 38,000", 3, MemoryFailed),
+        (
+            "tls: out of memory: ESP-IDF came down to 900 bytes free; the broker's certificate is refused: x",
+            3,
+            MemoryFailed,
+        ),
+        ("mqtt: OSError: [Errno 12] ENOMEM", 3, MemoryFailed),
+        ("wifi: out of memory: ESP-IDF came down to 0 bytes free; home: wrong password", 2, MemoryFailed),
     ],
 )
 def test_a_step_that_fails_again_and_again_is_named(why, times, kind):
@@ -230,6 +239,13 @@ def test_a_driver_that_fails_is_the_evidence():
 def test_a_firmware_that_does_not_start(line):
     failure = story("rst:0x1", line).failure()
     assert type(failure) is StartFailed and failure.evidence in line
+
+
+def test_a_start_without_memory_is_no_fault_of_the_settings():
+    failure = story(
+        "crash 1 in a row: MemoryError: memory allocation failed, allocating 2048 bytes at link.py"
+    ).failure()
+    assert type(failure) is MemoryFailed and failure.exit_code == 22 and "2048" in failure.evidence
 
 
 def test_noise_on_the_line_means_nothing():

@@ -34,6 +34,12 @@ from tools.board.traffic import words
         ("ack", '{"stream":"9f3a1c02","seq":8}', "stored up to seq 8 of stream 9f3a1c02"),
         ("status", "online", "online"),
         ("state", '{"firmware":"1.0","rssi":-60,"other":1}', "firmware=1.0 rssi=-60"),
+        (
+            "state",
+            '{"free":34000,"block":15360,"idf":18900,"outbox":{"depth":12,"capacity":65024},"link":"tcp: no answer"}',
+            "heap-free=34000 idf-free=18900 idf-block=15360 outbox=12 of 65024 link=tcp: no answer",
+        ),
+        ("state", '{"outbox":12}', '{"outbox":12}'),
         ("settings", '{"broker":{"password":"unheard of"}}', '{"broker":{"password":"***"}}'),
         ("telemetry", '{"r":[]}', '{"r":[]}'),
         ("telemetry", "\x1b[2Jx\n", "\N{REPLACEMENT CHARACTER}[2Jx\N{REPLACEMENT CHARACTER}"),

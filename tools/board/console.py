@@ -11,6 +11,7 @@ from .errors import (
     BoardError,
     DnsFailed,
     IngestFailed,
+    MemoryFailed,
     NetworkFailed,
     SensorFailed,
     SignInFailed,
@@ -36,6 +37,8 @@ PATIENCE = {"wifi": 4, "dns": 3, "tcp": 3, "tls": 3, "mqtt": 3}
 # What passes by itself: the radio is still joining, the time servers have not answered yet.
 PASSING = ("joining", "the clock is not set")
 HOPELESS = "wrong password"
+# Whatever else a failure looks like: the firmware says this when its memory ran out meanwhile.
+LACK = re.compile(r"out of memory|MemoryError|memory allocation failed|ENOMEM", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Story:
     def failure(self) -> BoardError | None:
         """What has gone wrong for good."""
         if self._start:
+            if LACK.search(self._start):
+                return _memory_error(self._start)
             return StartFailed(
                 "The firmware does not start.",
                 "Settings: mend them. A crash: see the console, then report it.",
@@ -139,8 +144,20 @@ def ingest_error(evidence: str) -> IngestFailed:
 
 
 def _link_error(step: str, why: str) -> BoardError:
+    if LACK.search(why):
+        return _memory_error(f"{step}: {why}")
     kind, message, advice = _LINK[step]
     return kind(message, advice, f"{step}: {why}")
+
+
+def _memory_error(evidence: str) -> MemoryFailed:
+    return MemoryFailed(
+        "The board runs out of memory.",
+        "Password, firewall and certificate may well be right. Flash the compiled firmware (it is, unless files of "
+        "yours are on the board, too), name fewer sensors, and give the broker a short chain (EC P-256 needs least). "
+        "`memory:` on the console has the figures: python -m tools monitor.",
+        evidence,
+    )
 
 
 _LINK: dict[str, tuple[type[BoardError], str, str]] = {

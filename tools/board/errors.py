@@ -12,7 +12,8 @@ BoardError
 ├── SignInFailed        18  the broker refuses the device
 ├── IngestFailed        19  the device sends, and the backend does not store or acknowledge
 ├── SensorFailed        20  the device samples nothing
-└── StartFailed         21  the firmware does not start
+├── StartFailed         21  the firmware does not start
+└── MemoryFailed        22  the board's memory does not suffice: no wrong password, firewall or certificate
 """
 
 from backend.errors import ThermographError
@@ -78,3 +79,7 @@ class SensorFailed(BoardError):
 
 class StartFailed(BoardError):
     stage, exit_code = "start", 21
+
+
+class MemoryFailed(BoardError):
+    stage, exit_code = "memory", 22

@@ -13,7 +13,9 @@ from .mqtt import PATIENCE, client
 
 TOPIC = "thermograph/v1/"
 SHOWN = 300
-STATE_FIELDS = ("firmware", "reset", "uptime", "rssi", "depth", "link", "crash", "settings_error")
+STATE_FIELDS = ("firmware", "reset", "uptime", "rssi")
+MEMORY_FIELDS = {"free": "heap-free", "idf": "idf-free", "block": "idf-block"}
+TROUBLE_FIELDS = ("link", "crash", "settings_error")
 
 
 def words(topic: str, payload: bytes, mask: Mask) -> tuple[str, str, str]:
@@ -46,7 +48,12 @@ def _telemetry(fields: dict[str, Any]) -> str:
 
 
 def _state(fields: dict[str, Any]) -> str:
-    return " ".join(f"{name}={fields[name]}" for name in STATE_FIELDS if name in fields)
+    told = {name: fields[name] for name in STATE_FIELDS if name in fields}
+    told.update({word: fields[name] for name, word in MEMORY_FIELDS.items() if name in fields})
+    if "outbox" in fields:
+        told["outbox"] = f"{fields['outbox']['depth']} of {fields['outbox']['capacity']}"
+    told.update({name: fields[name] for name in TROUBLE_FIELDS if name in fields})
+    return " ".join(f"{name}={value}" for name, value in told.items())
 
 
 def _ack(fields: dict[str, Any]) -> str:
