@@ -100,8 +100,9 @@ class Contact:
         pass
 
     def _apply(self, settings):
-        """Settings that need no restart."""
-        self._settings = settings
+        """Settings that need no restart. The broker is the same, and its authority's text was let go already."""
+        settings.broker = self._settings.broker
+        self._board.settings = self._settings = settings
 
     def _health(self):
         """What state holds besides the settings and the Outbox."""

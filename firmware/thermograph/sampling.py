@@ -21,7 +21,7 @@ class Sampler:
         self.busy = False
         self._turn = 0
         self._ready_at = 0
-        self._round = []  # [sensor, its time, what it told]
+        self._round = ()  # [sensor, its time, what it told]
 
     def begin(self):
         """Start a round. The time of a reading is that of its sensor's first start."""
@@ -65,7 +65,8 @@ class Sampler:
 
     def _finish(self):
         self.busy = False
-        for sensor, (t, quality), heard in self._round:
+        done, self._round = self._round, ()
+        for sensor, (t, quality), heard in done:
             for index, (name, unit) in enumerate(sensor.channels):
                 value, fault = median([values[index] for values in heard])
                 self._keep(Reading(t, quality, name, unit, value, fault))

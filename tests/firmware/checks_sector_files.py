@@ -18,26 +18,26 @@ from truth import Truth, reading
 LITTLEFS = sys.implementation.name == "micropython"
 SIZE = 1 << 20
 if LITTLEFS:
-    import littlefs
+    import board_flash
 
 
 class Place:
     """A file system: of littlefs on MicroPython, with blocks of 4096 bytes; else a folder."""
 
     def __init__(self, blocks=512):
-        self.device = littlefs.make(blocks) if LITTLEFS else None
-        self.path = littlefs.mount(self.device) if LITTLEFS else folder("files")
+        self.device = board_flash.make(blocks) if LITTLEFS else None
+        self.path = board_flash.mount(self.device) if LITTLEFS else folder("files")
 
     def again(self):
         """The power was off."""
         if LITTLEFS:
-            littlefs.power_off()
-            self.device = littlefs.Device(self.device.blocks, self.device.cells)
-            littlefs.mount(self.device)
+            board_flash.power_off()
+            self.device = board_flash.Device(self.device.blocks, self.device.cells)
+            board_flash.mount(self.device)
 
     def gone(self):
         if LITTLEFS:
-            littlefs.power_off()
+            board_flash.power_off()
         else:
             remove(self.path)
 
@@ -363,9 +363,9 @@ def taken(truth, flash):
 
 def fixture(cells):
     place = Place(40)
-    littlefs.power_off()
-    place.device = littlefs.Device(40, bytearray(cells))
-    littlefs.mount(place.device)
+    board_flash.power_off()
+    place.device = board_flash.Device(40, bytearray(cells))
+    board_flash.mount(place.device)
     return place
 
 

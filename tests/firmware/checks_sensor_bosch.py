@@ -2,7 +2,7 @@
 
 import struct
 
-from thermograph.sensors import bme280
+from thermograph.sensors import bme280, bme280_trim
 from thermograph.sensors.bme280 import BME280
 from thermograph.sensors.stuck import READINGS, SPAN
 
@@ -112,12 +112,12 @@ def check_stuck_bme280():
 
 def check_bosch_trim_is_unpacked():
     parts = calibration()
-    assert bme280.unpack_trim(parts[0x88] + parts[0xA1] + parts[0xE1]) == TRIM
+    assert bme280_trim.unpack_trim(parts[0x88] + parts[0xA1] + parts[0xE1]) == TRIM
     for h4, h5 in ((-2048, 2047), (2047, -2048), (-1, -1), (1, -16), (-16, 1)):
         extreme = (h4, h5, -128)
         trim = TRIM[:15] + extreme
         parts = calibration(trim)
-        assert bme280.unpack_trim(parts[0x88] + parts[0xA1] + parts[0xE1]) == trim
+        assert bme280_trim.unpack_trim(parts[0x88] + parts[0xA1] + parts[0xE1]) == trim
 
 
 def check_bme280():

@@ -6,7 +6,7 @@ A parser lives for the whole run with what it keeps, so that growth shows.
 import json
 from collections import namedtuple
 
-from thermograph import commands, reading, resolver, settings, sntp
+from thermograph import commands, kept, reading, resolver, settings, sntp
 from thermograph.crashlog import CrashLog
 from thermograph.errors import FlashError, LinkError, SettingsError
 from thermograph.outbox import Outbox
@@ -35,9 +35,9 @@ def parsers():
     files = Files()
     store = Store(files)
     store.load()
-    board = Board(files, store)
+    board = Board(files)
     portal = Portal(
-        "thermograph-1", "192.168.4.1", Station(), line, OWN, settings.Settings, lambda fields: None, "t0k", lambda: 0
+        "thermograph-1", "192.168.4.1", Station(), line, OWN, settings.checked, lambda fields: None, "t0k", lambda: 0
     )
     flash = Flash()
     return [
@@ -89,9 +89,9 @@ class Files:
 class Board:
     """Board and Node of a command."""
 
-    def __init__(self, files, store):
+    def __init__(self, files):
         self.files = files
-        self.store = store
+        self.store = kept.settings(self)
 
     def identify(self, seconds):
         assert 0 < seconds <= 600

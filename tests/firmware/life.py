@@ -5,7 +5,6 @@ import json
 import os
 import time
 
-
 _SKIP = 30000  # ms at once: a watchdog waits for 60 s
 
 

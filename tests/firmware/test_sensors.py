@@ -48,4 +48,4 @@ def test_every_chip_names_its_datasheet():
 def test_drivers_are_handed_bus_and_clock():
     for path in SENSORS.glob("*.py"):
         found = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(found) <= {"math", "struct", "errno", "collections"}, path
+        assert set(found) <= {"math", "struct", "errno", "collections", "binascii"}, path

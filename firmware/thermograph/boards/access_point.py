@@ -10,7 +10,13 @@ _AUTHENTICATION = 3  # WPA2
 
 
 def open_portal(board, on_wait):
-    """True if settings were saved. Afterwards the radio is off."""
+    """True if settings were saved. Afterwards the radio is off. A blank board opens it when it is switched on; when its
+    time is over, the button does: it is no access point for ever."""
+    while board.settings is None and board.reset == "software" and not board.panel.pressed_long():
+        board.pause(min(on_wait(), 100))
+        board.watch()
+    if board.radio is not None:
+        board.radio.off()
     from ..portal.portal import Portal
 
     station = network.WLAN(network.STA_IF)

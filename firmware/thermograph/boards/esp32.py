@@ -132,15 +132,9 @@ class Esp32:
         return self.panel.take_setup()
 
     def setup(self, on_wait):
-        """Open the portal; True if settings were saved. What it loads is dropped again. A blank board opens it when
-        it is switched on; when its time is over, the button does: it is no access point for ever."""
+        """Open the portal; True if settings were saved. What it loads is let go."""
         from .access_point import open_portal
 
-        while self.settings is None and self.reset == "software" and not self.panel.pressed_long():
-            self.pause(min(on_wait(), 100))
-            self.watch()
-        if self.radio is not None:
-            self.radio.off()
         try:
             return open_portal(self, on_wait)
         finally:

@@ -8,17 +8,13 @@ A chip whose power goes between command and answer shows the reset values, 80000
 also 26 real degrees on many: what tells them apart is ctrl_meas, which is zero after a reset.
 """
 
-import struct
-
+from ..moment import let_go
 from .driver import Fault, I2CDriver
 
 ID = 0xD0
 ID_BME280 = 0x60
 ID_BMP280 = 0x58
 
-_CALIB_T_P = 0x88  # dig_T1 to dig_P9, 24 bytes
-_CALIB_H1 = 0xA1
-_CALIB_H2 = 0xE1  # dig_H2 to dig_H6, 7 bytes
 _CTRL_HUM = 0xF2
 _STATUS = 0xF3
 _CTRL_MEAS = 0xF4
@@ -27,9 +23,7 @@ _DATA = 0xF7  # pressure, temperature, humidity, most significant byte first
 _OVERSAMPLING = 0x24  # 1 of temperature, 1 of pressure
 _FORCED = 0x01
 _MEASURING = 0x08  # in status
-_COPYING = 0x01  # in status: the trimming parameters are not there yet
 _DURATION = 10  # ms; 9.3 at most for 1, 1 and 1
-_POWER_UP = 4  # ms; 2 at most (1.1, "start-up time")
 
 
 class BME280(I2CDriver):
@@ -44,7 +38,11 @@ class BME280(I2CDriver):
 
     def _start(self):
         if not self._set_up:
-            self._trim = self._read_trim()
+            from .bme280_trim import read_trim
+
+            self._trim = read_trim(self._get, self._clock.pause, self._humidity)
+            read_trim = None
+            let_go("sensors.bme280_trim")
             self._set_up = True
         if self._humidity:
             self._put(_CTRL_HUM, b"\x01")  # takes effect with the next write to ctrl_meas
@@ -74,34 +72,6 @@ class BME280(I2CDriver):
         low, high = self.limits[0]
         fault = None if low <= values[0] <= high else "out-of-range"
         return [(value, fault) for value in values]
-
-    def _read_trim(self):
-        """Twice: they have no checksum, and a disturbed one would shift every reading from now on."""
-        for _ in range(_POWER_UP):
-            if not self._get(_STATUS, 1)[0] & _COPYING:
-                break
-            self._clock.pause(1)
-        else:
-            raise Fault("power-on")
-        trims = []
-        for _ in range(2):
-            data = self._get(_CALIB_T_P, 24)
-            if self._humidity:
-                data += self._get(_CALIB_H1, 1) + self._get(_CALIB_H2, 7)
-            trims.append(bytes(data))
-        if trims[0] != trims[1]:
-            raise Fault("crc")
-        return unpack_trim(trims[0])
-
-
-def unpack_trim(data):
-    """T1 to T3, P1 to P9, H1 to H6 of registers 88h-9Fh, A1h, E1h-E7h (table 16). H4 and H5 share E5h."""
-    trim = struct.unpack("<HhhHhhhhhhhh", data[:24])
-    if len(data) == 24:
-        return trim
-    h1, h2, h3, e4, e5, e6, h6 = struct.unpack("<BhBbBbb", data[24:])
-    humidity = (h1, h2, h3, e4 << 4 | e5 & 0x0F, e6 << 4 | e5 >> 4, h6)
-    return trim + humidity
 
 
 def compensate_temperature(trim, raw):
