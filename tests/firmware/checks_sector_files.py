@@ -18,26 +18,26 @@ from truth import Truth, reading
 LITTLEFS = sys.implementation.name == "micropython"
 SIZE = 1 << 20
 if LITTLEFS:
-    import board_flash
+    import lfs_disk
 
 
 class Place:
     """A file system: of littlefs on MicroPython, with blocks of 4096 bytes; else a folder."""
 
     def __init__(self, blocks=512):
-        self.device = board_flash.make(blocks) if LITTLEFS else None
-        self.path = board_flash.mount(self.device) if LITTLEFS else folder("files")
+        self.device = lfs_disk.make(blocks) if LITTLEFS else None
+        self.path = lfs_disk.mount(self.device) if LITTLEFS else folder("files")
 
     def again(self):
         """The power was off."""
         if LITTLEFS:
-            board_flash.power_off()
-            self.device = board_flash.Device(self.device.blocks, self.device.cells)
-            board_flash.mount(self.device)
+            lfs_disk.power_off()
+            self.device = lfs_disk.Device(self.device.blocks, self.device.cells)
+            lfs_disk.mount(self.device)
 
     def gone(self):
         if LITTLEFS:
-            board_flash.power_off()
+            lfs_disk.power_off()
         else:
             remove(self.path)
 
@@ -363,9 +363,9 @@ def taken(truth, flash):
 
 def fixture(cells):
     place = Place(40)
-    board_flash.power_off()
-    place.device = board_flash.Device(40, bytearray(cells))
-    board_flash.mount(place.device)
+    lfs_disk.power_off()
+    place.device = lfs_disk.Device(40, bytearray(cells))
+    lfs_disk.mount(place.device)
     return place
 
 

@@ -2,7 +2,7 @@
 
     micropython tests/firmware/file_flash_costs.py [FIRMWARE_FOLDER] [READINGS]
 
-Counted on its VfsLfs2 (board_flash.py) while the real Outbox appends, peeks and frees as a Node does, beside a pack of
+Counted on its VfsLfs2 (lfs_disk.py) while the real Outbox appends, peeks and frees as a Node does, beside a pack of
 70 kB and settings.json. The board's reads are of 128 bytes at most.
 """
 
@@ -18,12 +18,12 @@ def flash_costs(count=2000):
     from thermograph.outbox import Outbox
     from thermograph.reading import Reading
 
-    import board_flash
+    import lfs_disk
 
-    device = board_flash.make()
-    path = board_flash.mount(device)
-    board_flash.write(path + "/firmware.pack", 70000)
-    board_flash.write(path + "/settings.json", 500)
+    device = lfs_disk.make()
+    path = lfs_disk.mount(device)
+    lfs_disk.write(path + "/firmware.pack", 70000)
+    lfs_disk.write(path + "/settings.json", 500)
     channel = ("28ff641e8216c3a1", "Cel")
     outbox = Outbox(choose(path, None, 1 << 20, lambda text: None), lambda size: b"\x9f\x3a\x1c\x02", [channel])
     total, worst = [0, 0, 0], [0, 0, 0]
@@ -35,8 +35,8 @@ def flash_costs(count=2000):
         for at, value in enumerate(device.count()):
             total[at] += value
             worst[at] = max(worst[at], value)
-    board_flash.power_off()
-    board_flash.mount(device)
+    lfs_disk.power_off()
+    lfs_disk.mount(device)
     device.count()
     again = Outbox(choose(path, None, 1 << 20, lambda text: None), None, [channel])
     assert again.last == count
