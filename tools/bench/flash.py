@@ -52,7 +52,10 @@ def measure(outbox: bool, loose: bool) -> dict[str, list[float]]:
         folder = Path(name)
         disk = _Disk(folder, outbox, loose)
         disk.run("start")  # the first one makes files that later ones find
-        found = {"loading": disk.run("load"), "a start": disk.run("start")}
+        found = {"loading": disk.run("load")}
+        found["a start, files"], partition = disk.run("start")
+        if outbox:
+            found["a start, outbox"] = partition
         if not loose:
             each = disk.run("readings")
             found["a reading"] = [round(sum(column) / len(each), 3) for column in zip(*each, strict=True)]
