@@ -14,8 +14,8 @@ from .diagram import Diagram, DiagramError
 
 
 def pins(firmware: Path, settings: Mapping[str, Any]) -> dict[str, int]:
-    """{use: GPIO}: PINS of boards/esp32.py, which no PC can import, and over them `pins` of the settings."""
-    source = firmware / "thermograph" / "boards" / "esp32.py"
+    """{use: GPIO}: PINS of boards/esp32_start.py, which no PC can import, and over them `pins` of the settings."""
+    source = firmware / "thermograph" / "boards" / "esp32_start.py"
     for line in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == "PINS":
             return {**ast.literal_eval(line.value), **settings.get("pins", {})}
