@@ -115,7 +115,7 @@ class Life:
         for _ in range(6):
             spare = node.tick()
             if self.busy():
-                time.sleep(0.0005)
+                time.sleep(0.001)
                 return
             if spare > 1:
                 self.made.skip(min(spare, _SKIP))

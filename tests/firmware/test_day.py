@@ -55,7 +55,7 @@ def test_a_day_in_103_kib(day):
     assert least > 4096, heaps
     connected = [at for at, line in enumerate(lines) if "connected to" in line]
     assert len(connected) == 1, lines
-    assert not [line for line in lines[connected[0] :] if not line.startswith("{")], "nothing went wrong after that"
+    assert not [line for line in lines[connected[0] + 1 :] if not line.startswith("{")], "nothing went wrong after that"
 
 
 def test_each_reading_is_a_minute_after_the_one_before(day):
