@@ -68,7 +68,7 @@ def day():
     """To the end of the day, and of the readings."""
     begin("day")
     end = HOURS * 3600000
-    LIFE.until(lambda: MADE.ms() >= end and EARS.sampled >= READINGS, 600000)
+    LIFE.until(lambda: MADE.ms() >= end and EARS.sampled >= READINGS, 120000)
     LIFE.until(lambda: not LIFE.busy())
     return {"live_day": WATCH.held(), "hours": MADE.ms() // 3600000, "readings": EARS.sampled}
 

@@ -29,6 +29,10 @@ class Ears:
             print(text)
 
 
+class Stuck(BaseException):
+    """What was waited for does not come. No Exception: the firmware would take it for a crash of its own."""
+
+
 class Dark:
     """Of the LED's changes nothing is kept."""
 
@@ -49,7 +53,7 @@ class Life:
         self._look = look
         self._owed = 0
         self._asked = []  # (file number, inode) of sockets that somebody may still answer
-        self._udp = self._link = None
+        self._udp = self._pause = self._link = None
 
     def live(self, one, lived):
         """main.start(one), but that lived() is the loop. Whatever lived() raises is the firmware's."""
@@ -68,6 +72,13 @@ class Life:
             self.tell()
             return made
 
+        def pause(network, ms, waited_for=None):
+            """Nobody answers: the wait for Wi-Fi is one for virtual time."""
+            if waited_for is None:
+                self.made.pass_ms(ms)
+            else:
+                self._pause(network, ms, waited_for)
+
         def set_callback(link, on_message):
             """The Link, and its messages: private names are not what they are in the sources."""
             self._link = link
@@ -83,14 +94,17 @@ class Life:
         one.say = self.ears.say
         one.idle = 0
         self._udp, Sockets.udp = Sockets.udp, udp
+        self._pause, Sockets.pause = Sockets.pause, pause
         Contact.run = run
         MQTTClient.set_callback = set_callback
         main.start(one)
 
     def tell(self):
         """To the time server: how much time was skipped, in ms."""
-        with open(self._folder + "/skipped", "w") as file:
+        path = self._folder + "/skipped"
+        with open(path + ".new", "w") as file:
             file.write(str(self.made.passed // 1000))
+        os.rename(path + ".new", path)
 
     def busy(self):
         """Whether somebody is asked and has not answered."""
@@ -120,13 +134,14 @@ class Life:
             if spare > 1:
                 self.made.skip(min(spare, _SKIP))
 
-    def until(self, condition, ms=120000):
-        """ms: of true time."""
+    def until(self, condition, ms=60000):
+        """ms: of true time. Stuck where it does not come true."""
         end = time.ticks_add(time.ticks_ms(), ms)
         while not condition():
             self.turn()
             if time.ticks_diff(end, time.ticks_ms()) < 0:  # an assert is not compiled
-                raise RuntimeError("no end: %d sampled, %d freed" % (self.ears.sampled, self.ears.freed))
+                told = (self.made.ms(), self.ears.sampled, self.ears.freed, self._owed, self._asked, self.busy())
+                raise Stuck("at %d ms; %d sampled, %d freed, %d owed; asked %s; busy %s" % told)
 
     def ask(self, what):
         """Have the world do it, and wait until it is done."""

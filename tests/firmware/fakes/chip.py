@@ -159,11 +159,11 @@ class Time:
 
 
 class Cells:
-    """A file of erased flash, with what of a bytearray a Partition needs."""
+    """Flash in a file, with what of a bytearray a Partition needs. Erased, unless the file is there already."""
 
     def __init__(self, path, sectors):
-        with open(path, "wb") as file:
-            for _ in range(sectors):
+        with open(path, "ab") as file:
+            for _ in range(sectors - file.tell() // 4096):
                 file.write(b"\xff" * 4096)
         self._size = sectors * 4096
         self._file = open(path, "r+b")  # noqa: SIM115

@@ -61,7 +61,10 @@ class Interface:
 
     def status(self, name=None):
         if name == "rssi":
-            return next(dbm for ssid, _, dbm in chip.now.air if self._asked and ssid == self._asked[0])
+            for ssid, _, dbm in chip.now.air:
+                if self._asked and ssid == self._asked[0]:
+                    return dbm
+            raise OSError(0x300F)  # ESP_ERR_WIFI_NOT_CONNECT
         outcome = self._outcome()
         failed = outcome in (STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD)
         return STAT_CONNECTING if failed and self.settings["reconnects"] == -1 else outcome
