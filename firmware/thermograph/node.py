@@ -41,7 +41,7 @@ class Node(Contact):
             now = self._clock.uptime()
             if spare is None:
                 self._sampled_at = now
-        if now - self._sampled_at < schedule.interval + _OVERDUE:
+        if now - self._sampled_at < schedule.interval * 3 // 2 + _OVERDUE:  # 1.5: where a clock was just set
             board.feed()
         wait = schedule.wait(now)
         return wait if spare is None else min(wait, spare)
