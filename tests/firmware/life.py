@@ -5,7 +5,8 @@ import json
 import os
 import time
 
-_SKIP = 30000  # ms at once: a watchdog waits for 60 s
+
+_SKIP = 50000  # ms at once: a watchdog waits for 60 s
 
 
 class Ears:
@@ -126,7 +127,7 @@ class Life:
         node.step()
         if self._look is not None:
             self._look()
-        for _ in range(6):
+        for _ in range(12):
             spare = node.tick()
             if self.busy():
                 time.sleep(0.001)
