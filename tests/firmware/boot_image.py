@@ -9,6 +9,7 @@ it. Below the pins stand tests/firmware/fakes, for unix has no machine, network 
 TEMPERATURE in degrees) and a DHT22 that says 21.5 degrees and 45 %.
 """
 
+import gc
 import struct
 import sys
 
@@ -104,4 +105,7 @@ made.frames[15] = lambda: bytes([0x01, 0xC2, 0x00, 0xD7, 0x9A])  # 45.0 %, 21.5 
 sys.modules["sys"] = Esp32System()
 with open("/main.py") as source:
     program = source.read()
+del source
+gc.collect()
+print("fakes", gc.mem_alloc())  # of the heap
 exec(program, {"__name__": "__main__", "__file__": "main.py"})  # noqa: S102 - as a board runs it
