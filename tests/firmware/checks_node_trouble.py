@@ -83,9 +83,9 @@ class Whole(Bench):
     def live(self, seconds):
         """Starts and starts again; how often, and the exit code."""
         self.until = self.world.now + seconds * 1000
-        sys.modules["thermograph.link"] = FarSide(self.link)
         starts = 0
         true = sys.modules.get("thermograph.link")
+        sys.modules["thermograph.link"] = FarSide(self.link)
         try:
             while True:
                 try:
