@@ -5,7 +5,7 @@ import os
 from thermograph.outbox import Outbox
 from thermograph.reading import Reading
 
-from esp32_bench import board, chip, folder, fresh, remove, settle
+from esp32_bench import Uptime, board, chip, folder, fresh, remove, settle
 
 PROBE = "28ff641e8216c3"
 
@@ -179,6 +179,46 @@ def check_time_goes_on_over_a_reset_and_not_over_a_power_cut():
     remove(path)
 
 
+def check_connections_that_fail_make_wifi_join_anew_and_its_return_is_news_to_the_link():
+    from thermograph.errors import LinkError
+    from thermograph.link import Link
+
+    made = fresh()
+    path = folder("stale")
+    settle(path)
+    one = board(path)
+    said = []
+    one.say = said.append
+    link = Link(one.network, one.clock, one.settings.broker, "fridge-1", lambda: 50, None, 2000)
+
+    def nothing_answers(ip, port):
+        raise OSError(113)
+
+    def turn(ms):
+        one.pause(ms)
+        one.watch()
+        return 50
+
+    link.on_wait = lambda: turn(50)
+    one.network.pause = lambda ms, socket=None: turn(max(1, ms))
+    one.network.stream = nothing_answers
+    for count in range(1, 5):
+        assert not any(["nothing is reached" in text for text in said]), (count, said)
+        try:
+            link.connect()
+            raise AssertionError("connected")
+        except LinkError as error:
+            assert error.step == "tcp", error
+        assert not link.network_is_new()
+        turn(100)
+    assert [text for text in said if text.endswith("wifi Home: nothing is reached through it")], said
+    assert not one.network.wifi.up
+    for _ in range(100):
+        turn(50)
+    assert one.network.wifi.up and link.network_is_new(), "it joined again: no reason to wait"
+    remove(path)
+
+
 def check_a_long_press_asks_for_setup_once_and_a_short_one_does_not():
     made = fresh()
     path = folder("press")
@@ -221,6 +261,26 @@ def check_sensors_are_found_and_one_that_falls_off_is_absent():
     again = board(path).sensors
     assert [one.channels for one in again] == [one.channels for one in first]
     assert again[0].read() == [(None, "absent")]
+    remove(path)
+
+
+def check_a_guess_that_costs_resolution_is_said_once_with_what_to_do():
+    from sensor_buses import I2C, OneShot, Words
+
+    made = fresh()
+    path = folder("guess")
+    settle(path)
+    made.i2c = I2C({0x48: Words({0: b"\x19\xb0", 1: b"\x00"}), 0x49: OneShot(Uptime(), b"\x19\xb0")})
+    said = []
+    for _ in range(2):
+        one = board(path)
+        one.say = said.append
+        names = [sensor.channels[0][0] for sensor in one.sensors]
+        assert "lm75-48" in names and "tmp102-49" in names, names
+    told = [text for text in said if "look the same" in text]
+    assert len(told) == 1 and '{"kind": "tmp105", "id": "lm75-48", "address": 72}' in told[0], said
+    settle(path, sensors=[{"kind": "tmp105", "id": "lm75-48", "address": 72}])
+    assert type(board(path).sensors[0]).__name__ == "TMP105"
     remove(path)
 
 

@@ -34,6 +34,19 @@ def check_a_link_that_never_comes_ends_in_a_restart():
     assert bench.outbox.last >= 122
 
 
+def check_a_network_that_comes_back_ends_the_back_off():
+    for fresh in (False, True):
+        bench = Bench(interval=600)
+        bench.broker.up = False
+        bench.run(1200)
+        while bench.node._retry_at - bench.board.clock.uptime() < 20000:
+            bench.run(1)
+        bench.broker.up = True
+        bench.links[-1].fresh = fresh
+        bench.run(2)
+        assert bench.links[-1].connected is fresh
+
+
 def check_a_broken_driver_is_a_fault_and_is_in_the_crash_log():
     bench = Bench(script=(Crash("wire"),), interval=60)
     bench.ack_all()

@@ -216,8 +216,12 @@ class Link:
 
     drop = disconnect
 
+    fresh = False
+
     def network_is_new(self):
-        return False
+        """True once after the network came back."""
+        fresh, self.fresh = self.fresh, False
+        return fresh
 
     def _ask(self):
         """One exchange; without an answer it takes the whole time and fails."""

@@ -13,21 +13,24 @@ _I2C_HERTZ = 100000
 _SPI_HERTZ = 1000000
 
 
-def sensors(entries, pins, clock, files):
+def sensors(entries, pins, clock, files, say):
     """Drivers of the settings' entries; of those that answer or ever answered, where the settings name none: a sensor
-    that fell off is reported absent, and not forgotten. SettingsError."""
+    that fell off is reported absent, and not forgotten. say(text): the console. SettingsError."""
     buses = Buses(pins)
     if not entries:
-        entries = _found(buses, clock, files)
+        entries = _found(buses, clock, files, say)
     return [scan.build(entry, buses, clock) for entry in entries]
 
 
-def _found(buses, clock, files):
+def _found(buses, clock, files, say):
     known = _remembered(files)
     wired = {name: buses[name] for name in ("onewire", "i2c")}
-    fresh = [found.entry for found in scan.scan(wired, clock) if found.entry is not None]
     names = [entry["id"] for entry in known]
-    fresh = [entry for entry in fresh if entry["id"] not in names]
+    new = [found for found in scan.scan(wired, clock) if found.entry is not None and found.entry["id"] not in names]
+    for text in [scan.doubt(found) for found in new]:
+        if text:
+            say("%s %s" % (clock.text(), text))
+    fresh = [found.entry for found in new]
     entries = (known + fresh)[: CHANNEL_LIMIT // 3]  # a chip has up to three channels
     if fresh:
         try:

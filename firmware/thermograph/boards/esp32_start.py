@@ -84,4 +84,4 @@ def sensors(board):
     """Drivers of those that the settings name, or else of those that answer. SettingsError names the field."""
     from . import buses
 
-    return buses.sensors(board.settings.sensors, board.pins, board.clock, board.files)
+    return buses.sensors(board.settings.sensors, board.pins, board.clock, board.files, board.say)

@@ -50,6 +50,17 @@ def kinds():
     return sorted(_KINDS)
 
 
+def doubt(found):
+    """What to tell people of a guess that may cost them resolution, or None. Nobody asks the chip by writing: the bits
+    that would tell a TMP105 are the manufacturer's own in an LM75."""
+    if found.confirmed or found.kinds[:1] != ("lm75",):
+        return None
+    return (
+        "sensor %s: an LM75, an LM75B and a TMP105 that was just switched on look the same. It is read as an LM75, to "
+        '0.5 degrees. For its own resolution name it in `sensors`: {"kind": "tmp105", "id": "%s", "address": %d}'
+    ) % (found.entry["id"], found.entry["id"], found.address)
+
+
 # -- what answers
 
 
