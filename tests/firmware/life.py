@@ -5,7 +5,6 @@ import json
 import os
 import time
 
-
 _SKIP = 50000  # ms at once: a watchdog waits for 60 s
 
 

@@ -28,7 +28,7 @@ def rig(tmp_path_factory, micropython_32, umqtt_path):
 
 
 def run(rig, base, hours, authority=None, **changes):
-    """What a board printed in so many hours: [{ms, free, block, seq}, ...], the other lines, and the backend's books."""
+    """What a board printed in so many hours: [{ms, free, block, seq}, ...], its lines, and the backend's books."""
     with contextlib.ExitStack() as stack:
         world = World(base, stack, authority, **{"interval": 60, "sensors": SENSORS, **changes})
         output, code = rig.run(world.folder, 0)

@@ -1,22 +1,20 @@
 """The whole firmware on an ESP32 made of fakes: from a start with nothing but settings to a reading that is freed."""
 
 import json
-import os
 import subprocess
 
 import pytest
 
-from checks import FIRMWARE
-from device_bench import HERE, Backend, wait_until
+from device_bench import Backend, wait_until
 
 
 @pytest.fixture
-def esp32(tmp_path, interpreter):
+def esp32(tmp_path, esp32_words):
     """esp32(options, **settings) starts one; its Console. It is gone after the test."""
     made = []
 
     def start(options=None, blank=False, **changes):
-        made.append(Console(tmp_path / ("esp32-%d" % len(made)), interpreter, options or {}, blank, changes))
+        made.append(Console(tmp_path / ("esp32-%d" % len(made)), esp32_words, options or {}, blank, changes))
         return made[-1]
 
     yield start
@@ -26,7 +24,7 @@ def esp32(tmp_path, interpreter):
 
 
 class Console:
-    def __init__(self, folder, interpreter, options, blank, changes):
+    def __init__(self, folder, words, options, blank, changes):
         folder.mkdir()
         self.folder = folder
         self._log = folder.parent / (folder.name + ".log")
@@ -40,13 +38,8 @@ class Console:
         fields.update(changes)
         if not blank:
             (folder / "settings.json").write_text(json.dumps(fields))
-        command, environment = interpreter
-        command = [word.replace("=192k", "=1m") for word in command]  # from source; test_day.py is for memory
-        words = [*command, str(HERE / "run_esp32.py"), FIRMWARE, str(folder), json.dumps(options)]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                words, stdout=log, stderr=log, cwd=HERE, env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
-            )
+            self.process = subprocess.Popen(**words(folder, options), stdout=log, stderr=log)
 
     @property
     def text(self):

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
-import os
 import re
 import shutil
 import socket
@@ -17,8 +16,8 @@ import pytest
 from tests.ports import free_port
 
 import checks_portal
-from checks import FIRMWARE, names, run
-from device_bench import HERE, Backend, wait_until
+from checks import names, run
+from device_bench import Backend, wait_until
 
 GOOD = {"network": "Home", "password": "goat cheese", "host": "127.0.0.1", "user": "fridge", "secret": "cold-secret",
         "device": "fridge-1"}  # fmt: skip
@@ -33,19 +32,14 @@ def test_portal(where, name, request):
 class Phone:
     """A device that starts blank, and what a phone can do to its portal."""
 
-    def __init__(self, folder, interpreter, **options):
-        command, environment = interpreter
-        command = [word.replace("=192k", "=1m") for word in command]
+    def __init__(self, folder, words, **options):
         folder.mkdir()
         self.folder = folder
         self.log = folder.parent / "console.log"
         self.web, self.names = free_port(), free_port()
         options["ports"] = [self.web, self.names]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, str(HERE / "run_esp32.py"), FIRMWARE, str(folder), json.dumps(options)],
-                stdout=log, stderr=log, cwd=HERE, env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-            )  # fmt: skip
+            self.process = subprocess.Popen(**words(folder, options), stdout=log, stderr=log)
         wait_until(lambda: "setup: join" in self.log.read_text())
         wait_until(self.answers)
 
@@ -87,8 +81,8 @@ class Phone:
 
 
 @pytest.fixture
-def phone(tmp_path, interpreter):
-    one = Phone(tmp_path / "esp32", interpreter)
+def phone(tmp_path, esp32_words):
+    one = Phone(tmp_path / "esp32", esp32_words)
     yield one
     one.process.kill()
     one.process.wait()
@@ -182,7 +176,7 @@ def test_saved_without_joining_if_that_is_wanted(phone):
     assert json.loads(kept)["networks"][0]["ssid"] == "Far Away"
 
 
-@pytest.mark.parametrize("interpreter", ["micropython"], indirect=True)
+@pytest.mark.parametrize("esp32_words", ["micropython"], indirect=True)
 @pytest.mark.skipif(not shutil.which("chromium"), reason="NO CHROMIUM")
 def test_a_browser_shows_the_form(phone, tmp_path):
     """Laid out by a real browser at a phone's width; the picture is left for a person to look at."""

@@ -44,7 +44,7 @@ def lived():
     for hour, event in PLAN:
         if hour < FROM:
             continue
-        LIFE.until(lambda: MADE.ms() >= hour * 3600000, 25000)
+        LIFE.until(lambda hour=hour: MADE.ms() >= hour * 3600000, 25000)
         if event in ("down", "up"):
             LIFE.ask(event)
         elif event == "cut":
