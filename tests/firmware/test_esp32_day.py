@@ -66,6 +66,7 @@ def test_a_wrong_wifi_password_does_not_stop_sampling(esp32, mosquitto):
     assert "sheep" not in one.text
 
 
+@pytest.mark.parametrize("esp32_words", ["cpython", "micropython"], indirect=True)  # a wake has a fresh heap on a board
 def test_on_a_battery_it_sends_by_tens_and_sleeps(esp32, mosquitto):
     """Deep sleeps are skipped; broker, link and acks are real. Readings are a minute apart over all the boots."""
     books = Backend(mosquitto.port)
