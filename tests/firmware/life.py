@@ -25,7 +25,7 @@ class Ears:
             self.settings = int(words[2][:-1])
         elif word == "command":
             self.commands += 1
-        else:
+        elif word != "memory:":  # said each hour
             print(text)
 
 
