@@ -183,7 +183,7 @@ def check_connections_that_fail_make_wifi_join_anew_and_its_return_is_news_to_th
     from thermograph.errors import LinkError
     from thermograph.link import Link
 
-    made = fresh()
+    fresh()
     path = folder("stale")
     settle(path)
     one = board(path)

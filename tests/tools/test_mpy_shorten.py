@@ -87,6 +87,7 @@ def test_a_family_shares_its_names_and_strangers_use_the_same_few():
         ("class C:\n    def f(self):\n        return getattr(self, '_state')\n", "by its text"),
         ("class C:\n    def f(self, state):\n        return getattr(self, '_' + state)\n", "by its text"),
         ("def f(other):\n    return other._secret\n", "private to another"),
+        ("def f(_secret):\n    return f'{_secret}'\n", "f-string"),
     ],
 )
 def test_what_cannot_be_renamed_safely_is_refused(source, why):

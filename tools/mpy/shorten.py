@@ -4,7 +4,7 @@ for ever, also when the module was let go. Lines stay lines: the crash log tells
 - Private names (`_window`) become `_a`, `_b`, ... The same few serve all modules; only a family, modules whose classes
   inherit from each other, shares what they mean.
 - Parameters that no call names become `a`, `b`, ... in each function.
-- Strings stay. Who looks a private name up by its text, or asks a stranger for one, is refused.
+- Strings stay. Who looks a private name up by its text, asks a stranger for one, or writes an f-string is refused.
 """
 
 import ast
@@ -45,6 +45,8 @@ def _refuse_lookups(name: str, tree: ast.Module) -> None:
             text = node.value
             if text.isidentifier() and not text.startswith("__"):
                 raise click.ClickException(f"{name}:{node.lineno}: {text!r} looks up a private name by its text.")
+        elif isinstance(node, ast.JoinedStr):
+            raise click.ClickException(f"{name}:{node.lineno}: an f-string; Python 3.11 shows no names in it: use %.")
 
 
 # -- private names

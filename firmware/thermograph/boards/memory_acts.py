@@ -80,7 +80,7 @@ def lack(guard, error):
     if isinstance(error, MemoryError):
         memory.gc.collect()
         _, free, total = heap()
-        return f"out of memory: Python's heap has {free:,} bytes free of {total:,}; {text}"
+        return "out of memory: Python's heap has {:,} bytes free of {:,}; {}".format(free, total, text)
     free, _, lowest = idf()
     before, guard.lowest = guard.lowest, lowest
     if "out of memory" in text:
@@ -89,7 +89,7 @@ def lack(guard, error):
     lacked = free < _SPENT or lowest < min(before, _SPENT) or "Out of Memory" in text
     if lacked or text == guard.blamed:  # the second time need not come lower than the first
         guard.blamed = text
-        return f"out of memory: ESP-IDF came down to {min(free, lowest):,} bytes free; {text}"
+        return "out of memory: ESP-IDF came down to {:,} bytes free; {}".format(min(free, lowest), text)
 
 
 def look(guard, now):
@@ -103,7 +103,8 @@ def look(guard, now):
         guard.grown_at = now
         return True
     elif now - guard.grown_at >= _PATIENCE:
-        guard.must_restart = f"Python's heap has grown to {heap()[2]:,} bytes, ESP-IDF has {idf()[0]:,} left"
+        text = "Python's heap has grown to {:,} bytes, ESP-IDF has {:,} left"
+        guard.must_restart = text.format(heap()[2], idf()[0])
     return False
 
 
