@@ -202,6 +202,46 @@ def check_a_watchdog_reset_keeps_time_and_flash():
     remove(path)
 
 
+def check_a_wake_that_takes_longer_than_its_interval_is_said_once():
+    from thermograph.boards import power
+
+    class Enough(Exception):
+        pass
+
+    for interval, times in ((60, 0), (2, 1)):
+        made, path = battery("long")
+        settle(path, battery=True, interval=interval, outbox_size=65536)
+        made.boot_takes = 3000
+        said = []
+        for _ in range(2):  # the first start is no wake
+            one = board(path)
+            one.say = said.append
+            one.late = 3000 if one.memory else 0
+            del said[:]
+
+            def watch(tick=one.watch, until=made.ms() + 8000):
+                if made.ms() > until:
+                    raise Enough
+                tick()
+
+            one.watch = watch
+            set_clock(one, made)
+            outbox = Outbox(one.flash, os.urandom, [channel for sensor in one.sensors for channel in sensor.channels])
+            books = Books()
+            node = SavingNode(
+                one.settings, one, one.clock, outbox, one.sensors,
+                lambda wait, hear, books=books: Link(World(), books, "fridge-1", wait, hear), one.store, kept.crashes(one),
+            )  # fmt: skip
+            try:
+                power.Sleeper(one, node).run()
+            except chip.DeepSleep as sleep:
+                made.wake(sleep.args[0])
+            except Enough:
+                made.reset(chip.WDT)
+        assert len([text for text in said if "longer than the interval of 2 s: no sleep" in text]) == times, said
+        remove(path)
+
+
 def check_a_person_at_the_button_keeps_it_awake():
     made, path = battery("person")
     books = Books()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_a_good_cut_can_be_replayed_too():
 def test_a_name_that_is_none_is_a_usage_error(words):
     done = bench(*words)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_energy_adds_up_and_the_readme_shows_what_it_prints():
+    told = json.loads(bench("energy", "--reads", "2000", "--json").stdout)
+    assert told["mAs"] == pytest.approx(sum(told["parts"].values()), abs=0.2)
+    assert told["mAh_a_day"] == pytest.approx(told["mAs"] / 3600 * 1440, abs=0.1) and 40 < told["days"] < 60
+    readme = (ROOT / "firmware" / "README.md").read_text(encoding="utf-8")
+    reads = re.search(r"loading, ([0-9,]+) flash reads", readme)[1].replace(",", "")
+    assert bench("energy", "--reads", reads).stdout in readme
 
 
 def test_wear():

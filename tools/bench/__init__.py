@@ -18,6 +18,7 @@ NAMES = (
     "wear",
     "heap",
     "flash",
+    "energy",
     "gateway",
     "workers",
     "pages",

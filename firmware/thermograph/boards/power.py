@@ -26,9 +26,14 @@ class Sleeper:
         board, node = self._board, self._node
         if board.memory:
             node.restore(board.memory, board.slept())
+        woken, interval = board.clock.uptime(), board.settings.interval * 1000
         try:
             while True:
                 node.step()
+                if woken is not None and board.clock.uptime() - woken + board.late > interval:
+                    text = "%s a wake takes longer than the interval of %d s: no sleep"
+                    board.say(text % (board.clock.text(), interval // 1000))
+                    woken = None
                 spare = min(node.rest(), _LONGEST)
                 if spare >= _SHORTEST and not board.busy():
                     node.close()
