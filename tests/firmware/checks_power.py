@@ -202,42 +202,45 @@ def check_a_watchdog_reset_keeps_time_and_flash():
     remove(path)
 
 
-def check_a_wake_that_takes_longer_than_its_interval_is_said_once():
+class Enough(Exception):
+    pass
+
+
+def lines_of_a_wake(made, path):
+    """What the board says from a wake to its next sleep, or for 8 s."""
     from thermograph.boards import power
 
-    class Enough(Exception):
-        pass
+    one, said, end = board(path), [], made.ms() + 8000
+    one.say, tick = said.append, one.watch
 
+    def watch():
+        if made.ms() > end:
+            raise Enough
+        tick()
+
+    def link(on_wait, on_message):
+        return Link(World(), Books(), "fridge-1", on_wait, on_message)
+
+    one.watch = watch
+    set_clock(one, made)
+    outbox = Outbox(one.flash, os.urandom, [channel for sensor in one.sensors for channel in sensor.channels])
+    log = kept.crashes(one)
+    try:
+        power.Sleeper(one, SavingNode(one.settings, one, one.clock, outbox, one.sensors, link, one.store, log)).run()
+    except chip.DeepSleep as sleep:
+        made.wake(sleep.args[0])
+    except Enough:
+        made.reset(chip.WDT)
+    return said
+
+
+def check_a_wake_that_takes_longer_than_its_interval_is_said_once():
     for interval, times in ((60, 0), (2, 1)):
         made, path = battery("long")
         settle(path, battery=True, interval=interval, outbox_size=65536)
         made.boot_takes = 3000
-        said = []
-        for _ in range(2):  # the first start is no wake
-            one = board(path)
-            one.say = said.append
-            one.late = 3000 if one.memory else 0
-            del said[:]
-
-            def watch(tick=one.watch, until=made.ms() + 8000):
-                if made.ms() > until:
-                    raise Enough
-                tick()
-
-            one.watch = watch
-            set_clock(one, made)
-            outbox = Outbox(one.flash, os.urandom, [channel for sensor in one.sensors for channel in sensor.channels])
-            books = Books()
-            node = SavingNode(
-                one.settings, one, one.clock, outbox, one.sensors,
-                lambda wait, hear, books=books: Link(World(), books, "fridge-1", wait, hear), one.store, kept.crashes(one),
-            )  # fmt: skip
-            try:
-                power.Sleeper(one, node).run()
-            except chip.DeepSleep as sleep:
-                made.wake(sleep.args[0])
-            except Enough:
-                made.reset(chip.WDT)
+        lines_of_a_wake(made, path)  # the first start is no wake
+        said = lines_of_a_wake(made, path)
         assert len([text for text in said if "longer than the interval of 2 s: no sleep" in text]) == times, said
         remove(path)
 
