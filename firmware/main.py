@@ -34,21 +34,6 @@ def start(board):
         return ended(board, error)
 
 
-def main(arguments):
-    """The exit code."""
-    from thermograph.boards.unix import Unix
-    from thermograph.errors import SettingsError
-
-    if len(arguments) != 2:
-        print("usage: main.py DEVICE_FOLDER")
-        return 2
-    try:
-        return start(Unix(arguments[1]))
-    except SettingsError as error:
-        print("settings: %s" % error)
-        return 2
-
-
 if __name__ == "__main__":
     if sys.platform == "esp32":
         try:
@@ -63,5 +48,6 @@ if __name__ == "__main__":
             print("%s. Copy the firmware again: python -m tools flash" % error)
     else:
         import packfs  # noqa: F401
+        from thermograph.boards.unix import main
 
-        sys.exit(main(sys.argv))
+        sys.exit(main(sys.argv, start))

@@ -168,3 +168,15 @@ def _make_blank(path, size):
             file.write(_BLANK)
         port.sync(file)
     os.rename(path + ".new", path)
+
+
+def main(arguments, start):
+    """The exit code. arguments: the program's name and the device's folder; start(board): main.py's."""
+    if len(arguments) != 2:
+        print("usage: main.py DEVICE_FOLDER")
+        return 2
+    try:
+        return start(Unix(arguments[1]))
+    except SettingsError as error:
+        print("settings: %s" % error)
+        return 2
