@@ -69,7 +69,7 @@ FIRMWARE_ROWS = [
     {"names", "sntp"},
     {"time_servers"},
     {"sector", "settings", "sensors"},
-    {"outbox", "link", "connecting", "schedule", "sampling", "sending", "settings_store", "crashlog", "commands"},
+    {"outbox", "outbox_mount", "link", "connecting", "schedule", "sampling", "sending", "settings_store", "crashlog", "commands"},
     {"kept"},
     {"contact"},
     {"node"},

@@ -8,12 +8,11 @@ mounting. How, and why that survives every cut: README.md, "The Outbox on flash"
 
 from . import sector
 from .errors import FlashError
+from .moment import let_go
 from .reading import BACKEND_LOST, FLASH_CORRUPT, FLASH_FULL, POWER_CUT, Gap
 from .sector import SECTOR, SLOT, SLOTS, TABLE
 
-_ANY = (("", ""),) * sector.CHANNEL_LIMIT  # a lost table does not hide the boots of its records
 _TRIES = 4  # bad slots or sectors in a row before the flash is given up
-_LOOKS = 8  # a cell that a cut left half-way reads differently each time
 
 
 class Outbox:
@@ -23,6 +22,8 @@ class Outbox:
     def __init__(self, flash, entropy, channels):
         """Mount the flash, or format it if it holds no log. entropy(n) gives n random bytes;
         channels: [(sensor, unit)] expected, so that their first readings share a sector."""
+        from .outbox_mount import mount
+
         self._flash = flash
         self._sectors = flash.size // SECTOR
         if self._sectors < 3:
@@ -30,11 +31,9 @@ class Outbox:
         self._channels = list(channels)
         self._record = bytearray(SLOT)
         self._seeker = 0
-        self._head = self._newest()
-        if self._head is None:
-            self._format(entropy)
-        else:
-            self._mount(self._head)
+        mount(self, entropy)
+        mount = None
+        let_go("outbox_mount")
         self.stream = "".join(["%02x" % byte for byte in self._head.stream])
 
     @property
@@ -159,57 +158,6 @@ class Outbox:
             if head is not None:
                 return head
         return None
-
-    # -- mounting
-
-    def _newest(self):
-        newest = None
-        for index in range(self._sectors):
-            head = self._header_at(index)
-            if head is not None and (newest is None or head.counter > newest.counter):
-                newest = head
-        return newest
-
-    def _format(self, entropy):
-        self.boot = self._oldest = self._first = 1
-        self.freed = self._stored = 0
-        self._open(1, 1, bytes(entropy(4)))
-        self._reclaim()
-
-    def _mount(self, newest):
-        self._table = self._read_table(newest)
-        self.freed = self._stored = newest.freed
-        self._slot = SLOTS
-        while self._slot > newest.first and sector.is_blank(self._read_slot(newest, self._slot - 1)):
-            self._slot -= 1
-        try:
-            self._settle()
-        except FlashError:
-            pass  # a flash that can only be read is still to be read
-        if not sector.is_blank(self._read_slot(newest, SLOTS)):
-            self._slot = 2 * SLOTS  # both headers of the sector after it are rotten: what seqs it used is not known
-        self.boot = self._boot_before(newest, self._table or _ANY, self.last + 1) + 1
-        self._oldest = max(1, newest.counter - self._sectors + 2)
-        self._reclaim()
-
-    def _settle(self):
-        """A cut may leave cells that read differently each time, until they are programmed again. So what this mount
-        takes for the newest header and the newest slot is programmed once more, before anyone relies on it."""
-        head = self._head
-        data = sector.pack_header(head.first, head.stream, head.counter, head.base, head.freed, head.boot)
-        self._do("program", self._offset(head), data + data)
-        self._seal(self._read_header(head.counter - 1))
-        for _ in range(_LOOKS):
-            if self._slot < SLOTS and not sector.is_blank(self._read_slot(head, self._slot)):
-                self._slot += 1
-        slot = self._slot - 1
-        data = bytes(SLOT)  # torn, whatever the next look would say
-        for _ in range(_LOOKS):
-            found = self._read_slot(head, slot)
-            if sector.unpack_record(found, head, slot, _ANY) is not None:
-                data = bytes(found)
-        if slot >= head.first:
-            self._do("program", self._offset(head) + slot * SLOT, data)
 
     # -- the ring
 

@@ -76,6 +76,13 @@ def _refuse_strangers(trees: Mapping[str, ast.Module], families: Mapping[str, st
                 raise click.ClickException(f"{name}:{node.lineno}: {node.attr} is private to another module.")
 
 
+def _asked_attributes(tree: ast.Module) -> Iterator[str]:
+    """Private ones, of what is handed to a function: not of self, nor of a class."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and isinstance(node.value, ast.Name):
+            yield from [] if node.value.id == "self" or node.value.id[0].isupper() else [node.attr]
+
+
 def _bound_attributes(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -91,8 +98,10 @@ def _imported_modules(tree: ast.Module) -> Iterator[ast.alias]:
 
 
 def _families(trees: Mapping[str, ast.Module]) -> dict[str, str]:
-    """{file: one of its family}: a family are files that inherit from each other, or take private names."""
+    """{file: one of its family}: a family are files that inherit from each other, or take private names; and a file
+    that knows the private names of what it is handed belongs to who imports it."""
     head = {name: name for name in trees}
+    halves = {name for name, tree in trees.items() if set(_asked_attributes(tree)) - set(_bound_attributes(tree))}
 
     def find(name: str) -> str:
         while head[name] != name:
@@ -105,10 +114,10 @@ def _families(trees: Mapping[str, ast.Module]) -> dict[str, str]:
         for node in ast.walk(tree):
             if not isinstance(node, ast.ImportFrom):
                 continue
-            if any((alias.asname or alias.name) in bases or _is_private(alias.name) for alias in node.names):
-                source = _file_of(name, node)
-                if source in head:
-                    head[find(name)] = find(source)
+            source = _file_of(name, node)
+            related = any((alias.asname or alias.name) in bases or _is_private(alias.name) for alias in node.names)
+            if source in head and (related or source in halves):
+                head[find(name)] = find(source)
     return {name: find(name) for name in trees}
 
 
