@@ -17,7 +17,7 @@ KEEP, OURS, ERASE = CHOICES = ("keep", "ours", "erase")
 # What _decide() may say besides: write MicroPython over a board that has our partitions already.
 _UPDATE = "update"
 NOTHING = "Nothing was erased."
-FEWER = "about 3,000 readings instead of 63,000, and more wear of the flash"
+FEWER = "about 3,500 readings instead of 63,000, and more wear of the flash"
 QUESTION = """  This board has other partitions than ours, so its Outbox is files: {fewer}.
   With our partitions: its flash is erased, then MicroPython and our partitions are written.
     Read off first, and put back: {kept}.

@@ -13,6 +13,7 @@ _HANDSHAKE = 38000  # bytes: 36,800 at its peak, or 28,000 while it is open and 
 _SPENT = 4096  # bytes free, under which ESP-IDF's own allocations have begun to fail
 _PATIENCE = 60000  # ms
 _FOR_A_MOMENT = ("start", "commands", "sntp", "sensors.scan", "boards.memory_start", "boards.access_point")
+_HALF_LOADED = ("resolver", "boards.tls_micropython")  # MicroPython keeps a module whose import ran out of memory
 
 
 def park(size, lock):
@@ -78,6 +79,7 @@ def lack(guard, error):
     connection still has its memory."""
     text = str(error)
     if isinstance(error, MemoryError):
+        let_go(*_HALF_LOADED)
         memory.gc.collect()
         _, free, total = heap()
         return "out of memory: Python's heap has {:,} bytes free of {:,}; {}".format(free, total, text)
