@@ -41,6 +41,7 @@ if __name__ == "__main__":
             from thermograph.boards.memory_start import size_heap
 
             size_heap()  # before what comes next fills it
+            del size_heap
             from thermograph.boards.esp32 import Esp32
 
             start(Esp32())  # no sys.exit: it would begin again at once, and Ctrl-C would never reach the prompt

@@ -35,7 +35,7 @@ def stat(path):
     at = _index.find(key)
     while at % 3 and at > 0:  # across two hashes
         at = _index.find(key, at + 1)
-    if at < 0:
+    if not 0 <= at < len(_index) // 2 - 1:  # behind the hashes lie the offsets
         raise OSError(2)
     return (0x8000 if "." in path else 0x4000, at, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -65,8 +65,7 @@ BACKEND_ROWS = [
 FIRMWARE_ROWS = [
     {"errors", "moment", "reading", "clock", "packets"},
     {"wifi", "joining"},
-    {"resolver"},
-    {"names", "sntp"},
+    {"names", "resolver", "sntp"},
     {"time_servers"},
     {"sector", "settings", "sensors"},
     {

@@ -148,6 +148,7 @@ class Contact:
     def _back_off(self):
         delay = int(self._retry * (0.5 + self._board.random()))
         self._retry = min(self._retry * 2, _RETRY_LAST)
+        self._link.failed_at = self._clock.uptime()
         self._retry_at = self._clock.uptime() + delay
         return delay
 
@@ -184,9 +185,11 @@ class Contact:
     def _on_command(self, payload):
         from . import commands
 
-        done, text = commands.run(payload, self, self._board)
-        commands = None
-        let_go("commands", "boards.files")
+        try:
+            done, text = commands.run(payload, self, self._board)
+        finally:
+            commands = None
+            let_go("commands", "boards.files")
         self._command = done or self._command
         self._state_at = self._clock.uptime()
         self._say(text)

@@ -47,7 +47,8 @@ class Joining:
         self._say = say
         self._run = run or (lambda call: call())
         self._wrong = wrong
-        self._rest = self._pause = _RETRY_FIRST
+        self._rest = _RETRY_FIRST
+        self._pause = 0
         self._rounds = 0
         self._since = 0
         self._left = []  # networks not tried yet in this round
@@ -56,7 +57,7 @@ class Joining:
         self.up = False
         self._powered = lost is not None
         self.trouble = lost or "joining"
-        self._begin()
+        self._enter("resting")  # tick() begins, and knows what to do where that fails
 
     @property
     def ssid(self):

@@ -29,7 +29,8 @@ class Kept:
 
 
 def settings(board):
-    """Facts: settings (those in force, after "load"), error, refused, on_trial, live. Acts: settings_store.Store's."""
+    """Facts: settings (that the act has brought into force, or None), error, refused, on_trial, live. Acts:
+    settings_store.Store's."""
 
     def make():
         from .settings_store import Store

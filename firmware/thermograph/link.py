@@ -65,21 +65,23 @@ class Link(MQTTClient):
 
     def connect(self, clean_session=True):
         """Open the connection and sign in."""
-        from . import connecting
-
         self.drop()
         self._pinged = None
         guard = getattr(self.network, "guard", None)
         try:
             if guard:
                 guard.begin()
+            from . import connecting
+
             connecting.connect(self, clean_session)
             self.network.failures = 0
             if guard:
                 guard.blamed = None
+        except MemoryError:
+            self.drop()
+            raise LinkError("out of memory")
         except LinkError as error:
-            self.failed_at = self.clock.uptime()
-            if error.step != "wifi":
+            if error.step in ("dns", "tcp"):  # the others show that the network works
                 self.network.failures += 1
             raise
         finally:
@@ -109,9 +111,9 @@ class Link(MQTTClient):
 
     def drop(self):
         """Forget the connection, whatever its state."""
-        if self.sock is not None:
-            self.sock.close()
-            self.sock = None
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            sock.close()
 
     def within(self, step, call, *args):
         """What the call returns, or a LinkError that names this step, once the connection is dropped."""
@@ -121,14 +123,21 @@ class Link(MQTTClient):
         try:
             return call(*args)
         except _WRONG as error:
-            guard = getattr(self.network, "guard", None)
-            lack = guard and guard.do("lack", error)  # before what it had is given back
+            self.failed_at = self.clock.uptime()
+            lack = self._lack(error)  # before what it had is given back
             self.drop()
             if lack:
                 raise LinkError(lack, step)
             if isinstance(error, LinkError):
                 raise
             raise LinkError("%s: %s" % (type(error).__name__, error), step)
+
+    def _lack(self, error):
+        guard = getattr(self.network, "guard", None)
+        try:
+            return guard and guard.do("lack", error)
+        except MemoryError:
+            return "out of memory"
 
     def _online(self, call, *args):
         if self.sock is None:

@@ -30,7 +30,11 @@ class Names:
         """A resolver.Lookup, to be ended by end(); timeout in ms."""
         from .resolver import Lookup
 
-        return Lookup(self, host.lower(), self.clock.uptime() + timeout)
+        try:
+            return Lookup(self, host.lower(), self.clock.uptime() + timeout)
+        except MemoryError:
+            let_go("resolver")
+            raise
 
     def end(self, lookup):
         lookup.close()
@@ -48,3 +52,9 @@ def is_address(text):
         return False
     parts = text.split(".")
     return len(parts) == 4 and all([0 < len(part) < 4 and int(part) < 256 for part in parts])
+
+
+def split_port(text, port):
+    """("host", port) of "host" or "host:port"."""
+    host, mark, number = text.partition(":")
+    return (host, int(number)) if mark else (text, port)

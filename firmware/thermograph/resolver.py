@@ -8,6 +8,7 @@ import errno
 import struct
 
 from .errors import LinkError
+from .names import split_port
 
 _PORT = 53
 _TRY = 1500  # ms until the next server is asked
@@ -129,12 +130,6 @@ class Lookup:
             raise LinkError("%s: %s" % (self._host, self._why), "dns")
         self._keep(ip, 0)
         return ip
-
-
-def split_port(text, port):
-    """("host", port) of "host" or "host:port"."""
-    host, mark, number = text.partition(":")
-    return (host, int(number)) if mark else (text, port)
 
 
 def pack_query(number, host):

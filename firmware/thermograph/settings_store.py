@@ -24,8 +24,8 @@ _NOTHING = {"revision": 0, "fields": {}}
 
 
 class Store:
-    """files: read, write, remove. settings: those in force, once they were read; error: why the newest remote settings
-    were refused, or None; live: what offer() changed needs no restart."""
+    """files: read, write, remove. settings: those that load() or offer() brought into force; error: why the
+    newest remote settings were refused, or None; live: what offer() changed needs no restart."""
 
     def __init__(self, files):
         self._files = files
@@ -106,9 +106,12 @@ class Store:
         except SettingsError as error:
             self._remote["why"] = str(error)
             return []
-        if self.settings is None:
-            self.settings = self._in_force()
-        if wanted["revision"] <= max(self.settings.revision, self.refused):
+        try:
+            now = self.settings or self._in_force()
+        except SettingsError as error:
+            self._remote["why"] = str(error)
+            return []
+        if wanted["revision"] <= max(now.revision, self.refused):
             return None
         try:
             made = self._merged(wanted)

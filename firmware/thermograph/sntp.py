@@ -9,7 +9,7 @@ import errno
 import struct
 
 from .errors import LinkError
-from .resolver import split_port
+from .names import split_port
 
 _PORT = 123
 _REPLY = 2000  # ms to wait for a server: its name, then its answer

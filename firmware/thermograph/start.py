@@ -18,7 +18,7 @@ def prepare(board):
     if board.health().get("reset") == "watchdog":
         log.do("crash", "the watchdog ended it")
     node = build_safe(board, log) if log.in_a_row >= IN_A_ROW else build(board, log)
-    if board.settings.battery and hasattr(board, "slept"):
+    if board.settings.battery and not node.safe and hasattr(board, "slept"):
         from .boards.power import Sleeper
 
         return Sleeper(board, node)

@@ -34,6 +34,15 @@ def check_a_link_that_never_comes_ends_in_a_restart():
     assert bench.outbox.last >= 122
 
 
+def check_safe_mode_on_a_battery_stays_awake():
+    bench = Whole(interval=60, battery=True)
+    CrashLog(bench.files, bench.board.clock)
+    bench.files.write("crashes.json", '{"in_a_row": 5, "entries": []}')
+    bench.board.slept = lambda: 0
+    starts, code = bench.live(600)
+    assert (starts, code) == (0, 0) and CrashLog(bench.files, bench.board.clock).in_a_row == 5
+
+
 def check_a_network_that_comes_back_ends_the_back_off():
     for fresh in (False, True):
         bench = Bench(interval=600)

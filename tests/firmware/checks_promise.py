@@ -94,6 +94,35 @@ def check_words_before_the_connack_are_refused():
     fails(line.link.connect)
 
 
+def check_a_connection_that_was_lost_waits_as_one_that_never_came():
+    """Two boards of one name throw each other out: neither may come back at once, though the network is new."""
+    line = connected()
+    line.up_since = line.ms - 1
+    line.ms += 1
+    assert line.link.network_is_new(), "since before the first connection"
+    fails(line.link.subscribe, TELEMETRY)
+    assert not line.link.network_is_new() and not line.link.connected
+
+
+def check_running_out_of_memory_is_a_link_error_and_closes_the_connection():
+    class Guard:
+        def begin(self):
+            pass
+
+        def do(self, act, error):
+            raise MemoryError
+
+    line = connected()
+    line.guard = Guard()
+
+    def no_memory(view):
+        raise MemoryError
+
+    line.send = no_memory
+    fails(line.link.publish, TELEMETRY, b"x", qos=1)
+    assert not line.link.connected
+
+
 # -- Node
 
 

@@ -4,8 +4,8 @@ import random
 import struct
 
 from thermograph.errors import LinkError
-from thermograph.names import Names, is_address
-from thermograph.resolver import Refused, Wrong, pack_query, split_port, unpack_answer
+from thermograph.names import Names, is_address, split_port
+from thermograph.resolver import Refused, Wrong, pack_query, unpack_answer
 
 HOST = "broker.cold.example"
 QUERY = pack_query(0x1234, HOST)

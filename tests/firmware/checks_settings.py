@@ -266,6 +266,14 @@ def _history(files, states):
     made.save(fields(interval=60, device="fridge-1"))
 
 
+def check_what_is_no_news_leaves_no_settings_in_memory():
+    """With each connection they come again, the authority's text of up to 8 kB with them."""
+    made, files = store(interval=60)
+    hand = Hand(files)
+    assert hand.store.do("offer", b'{"revision": 3, "interval": 30}') and hand.store.settings.interval == 30
+    assert hand.store.do("offer", b'{"revision": 3, "interval": 30}') is None and hand.store.settings is None
+
+
 # -- commands
 
 

@@ -213,9 +213,29 @@ def check_a_lost_network_is_noticed_and_joined_again_at_once():
 def check_a_radio_that_fails_is_switched_off_and_on():
     air = Air(home=station(), barn=station(-80, BARN))
     trial = Trial(air, HOME, BARN)
-    air.breaks = [OSError(1, "scan"), RuntimeError("Wifi Unknown Error")] + [OSError(2, "no")] * 3
+    air.breaks = [OSError(1, "scan"), RuntimeError("Wifi Unknown Error")] + [OSError(2, "no")] * 4
     trial.run(120, lambda: trial.wifi.up)
     assert trial.wifi.up and air.log.count("off") >= 1
+
+
+def check_a_scan_that_cannot_be_started_is_tried_again():
+    """ESP-IDF has no room for its thread while TLS is open."""
+    air = Air(home=station(), barn=station(-80, BARN))
+    trial = Trial(air, HOME, BARN)
+    trial.joins("home", 5)
+    refused = []
+
+    def run(call):
+        if len(refused) < 2:
+            refused.append(call)
+            raise OSError("can't create thread")
+        call()
+
+    trial.wifi._given = trial.wifi._given[:5] + (run,)  # noqa: RUF005 - MicroPython has no other way
+    trial.wifi.join_anew("nothing is reached through it")
+    trial.run(1)
+    assert not trial.wifi.up and "can't create thread" in trial.wifi.trouble
+    trial.joins("home", 30)
 
 
 def check_off_is_off():

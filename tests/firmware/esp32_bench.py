@@ -91,4 +91,4 @@ def run(made, path, limit_ms=None):
         except chip.DeepSleep as sleep:
             made.wake(sleep.args[0])
         except chip.Reset as reset:
-            made.reset(chip.WDT if reset.args[0] == "watchdog" else chip.SOFT)
+            made.reset(chip.WDT if reset.args[0] == "watchdog" else chip.HARD)

@@ -177,7 +177,7 @@ class Year:
     def _settings(self, number):
         """Another send policy from afar."""
         send = {"every": (1, 12, 20, 45)[number], "within": 1200}
-        self.broker.send("settings", {"revision": self.board.store.settings.revision + 1, "send": send}, retain=True)
+        self.broker.send("settings", {"revision": self.board.settings.revision + 1, "send": send}, retain=True)
 
     # -- the judgement
 

@@ -114,7 +114,7 @@ class Esp32:
     def restart(self):
         from .rtc_memory import remember
 
-        remember(self)
+        remember(self, restarts=True)
         machine.reset()
 
     def on_time(self, t):

@@ -41,6 +41,8 @@ def begin(board, folder, time):
     board.rtc = machine.RTC()
     board.reset = _RESETS.get(machine.reset_cause(), "unknown")
     remembered = unpack(board.rtc.memory()) or {}
+    if board.reset == "external" and remembered.get("restarts"):
+        board.reset = "software"  # to the ESP32's port machine.reset() is no soft reset
 
     def number(name):
         value = remembered.get(name, 0)

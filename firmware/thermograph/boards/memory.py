@@ -33,8 +33,12 @@ def heap():
     return live, free, live + free
 
 
+def spawn(lock):
+    """A thread that waits for the lock. Here, for a thread keeps the globals of who has started it."""
+    thread.start_new_thread(wait, (lock,))
+
+
 def wait(lock):
-    """What a thread does that only holds memory. It stands here because its module stays loaded with it."""
     with lock:
         pass
 

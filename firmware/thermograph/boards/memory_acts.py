@@ -13,7 +13,6 @@ _HANDSHAKE = 38000  # bytes: 36,800 at its peak, or 28,000 while it is open and 
 _SPENT = 4096  # bytes free, under which ESP-IDF's own allocations have begun to fail
 _PATIENCE = 60000  # ms
 _FOR_A_MOMENT = ("start", "commands", "sntp", "sensors.scan", "boards.memory_start", "boards.access_point")
-_HALF_LOADED = ("resolver", "boards.tls_micropython")  # MicroPython keeps a module whose import ran out of memory
 
 
 def park(size, lock):
@@ -22,7 +21,7 @@ def park(size, lock):
     thread = memory.thread
     before = thread.stack_size(size & ~15)
     try:
-        thread.start_new_thread(memory.wait, (lock,))
+        memory.spawn(lock)
     finally:
         thread.stack_size(before)
     memory.time.sleep_ms(20)  # until then its stack is not its own
@@ -79,7 +78,6 @@ def lack(guard, error):
     connection still has its memory."""
     text = str(error)
     if isinstance(error, MemoryError):
-        let_go(*_HALF_LOADED)
         memory.gc.collect()
         _, free, total = heap()
         return "out of memory: Python's heap has {:,} bytes free of {:,}; {}".format(free, total, text)

@@ -11,9 +11,10 @@ LIMIT = 2048  # bytes of RTC memory on an ESP32
 _MAGIC = b"TG1"
 
 
-def remember(board, node=None, late=None, sleeps=None):
+def remember(board, node=None, late=None, sleeps=None, restarts=False):
     """Write it. node: what a Node gave to be remembered; late: ms from the end of a sleep to the first line of
-    esp32_start.py; sleeps: ms of the sleep that begins. raw: the board's own clock, which goes on in a sleep."""
+    esp32_start.py; sleeps: ms of the sleep that begins; restarts: a reset of our own comes. raw: the board's own clock,
+    which goes on in a sleep."""
     clock = board.clock
     fields = {
         "clock": clock.now()[1],
@@ -22,6 +23,7 @@ def remember(board, node=None, late=None, sleeps=None):
         "node": node,
         "late": board.late if late is None else late,
         "sleeps": sleeps,
+        "restarts": restarts,
         "uptime": clock.uptime(),
         "raw": board.time.time_ns() // 1000000,
     }

@@ -118,7 +118,10 @@ class Stream:
     def close(self):
         self.raw.close()
         if self.guard is not None:
-            self.guard.do("hold")
+            try:
+                self.guard.do("hold")
+            except MemoryError:
+                pass  # it is held from the next connection's end on
 
 
 def _address(ip, port):

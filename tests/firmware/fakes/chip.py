@@ -66,7 +66,8 @@ class Chip:
         self._rtc_from = self.us()
         self._boot(PWRON)
 
-    def reset(self, cause=SOFT):
+    def reset(self, cause=HARD):
+        """machine.reset() is a hard reset to the ESP32's port; SOFT is Ctrl-D at the prompt."""
         self._boot(cause)
 
     def wake(self, ms):
