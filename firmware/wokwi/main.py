@@ -2,7 +2,7 @@
 
 `python -m tools wokwi --project FOLDER` makes them: thermograph.txt is thermograph.pack in base64, start.py the
 firmware's own main.py. Wokwi gives the board a fresh copy of all at each start, so unpacking comes first each time: a
-line of text at a time, for the heap is small.
+line of text at a time, for the heap is small. Then start.py runs as if it were this file, without its text in memory.
 """
 
 import binascii
@@ -21,6 +21,4 @@ if __name__ == "__main__":
     if "thermograph.pack" not in os.listdir():
         print("unpacking the firmware ...")
         unpack()
-    with open("start.py") as _file:
-        _text = _file.read()
-    exec(_text)  # noqa: S102  as if it were this file
+    execfile("start.py")  # noqa: F821  MicroPython's
