@@ -121,10 +121,12 @@ def _checked(file: Path, settings: Path) -> tuple["Diagram", dict[str, Any]]:
 def _project(folder: Path, diagram: Path, settings: Path) -> None:
     from backend.run.layout import FIRMWARE
 
+    from .. import mpy
     from ..image import device_settings
     from . import board, project
 
-    files = project.build(FIRMWARE, None, board.read_diagram(diagram), device_settings.read(settings, FIRMWARE))
+    pack = mpy.release(FIRMWARE)[mpy.PACK]
+    files = project.build(FIRMWARE, pack, board.read_diagram(diagram), device_settings.read(settings, FIRMWARE))
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)

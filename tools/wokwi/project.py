@@ -7,7 +7,6 @@ import base64
 import json
 from pathlib import Path
 
-from .. import mpy
 from .check import BOARD
 
 # Wokwi's newest MicroPython for the ESP32 when this was written; the project's own page lists others.
@@ -16,9 +15,8 @@ TEXT, START = "thermograph.txt", "start.py"
 _LINE = 768  # bytes of the pack; the board has one line in memory at a time
 
 
-def build(firmware: Path, umqtt: Path | None, diagram: str, settings: bytes) -> dict[str, bytes]:
-    """{name: bytes}. firmware/wokwi/main.py makes the pack of the text, and goes on as a board does."""
-    pack = mpy.release(firmware, umqtt)[mpy.PACK]
+def build(firmware: Path, pack: bytes, diagram: str, settings: bytes) -> dict[str, bytes]:
+    """{name: bytes}. pack: of the release. firmware/wokwi/main.py makes it of the text, and goes on as a board does."""
     lines = [base64.b64encode(pack[at : at + _LINE]) + b"\n" for at in range(0, len(pack), _LINE)]
     return {
         "main.py": (firmware / "wokwi" / "main.py").read_bytes(),
