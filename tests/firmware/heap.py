@@ -1,11 +1,13 @@
 # ruff: noqa: E402, I001 - what is imported after the measuring began is measured
-"""`micropython run.py DEVICE_FOLDER WEB_PORT NAMES_PORT HOURS READINGS`: the whole firmware on an ESP32 made of fakes/,
-driven through what a board meets, while its heap is watched. heap_rig.py starts it, heap_bench.py is the world.
+"""`micropython run.py DEVICE_FOLDER WEB_PORT NAMES_PORT HOURS READINGS [project]`: the whole firmware on an ESP32 made
+of fakes/, driven through what a board meets, while its heap is watched. heap_rig.py starts it; heap_bench.py is the world.
+project: it is one on wokwi.com, which unpacks the firmware, has no partition for the Outbox, and nobody at its portal.
 
 Prints lines of JSON: {"ask": what the world is to do}; at the end the figures, in bytes that the firmware holds besides
 names: {"live", "highest", ...}, and which modules were loaded.
 """
 
+import binascii
 import gc
 import json
 import sys
@@ -22,6 +24,7 @@ from sensor_buses import I2C, Bosch, Thermometer, Wire, rom_of
 FOLDER = sys.argv[1]
 PORTS = int(sys.argv[2]), int(sys.argv[3])
 HOURS, READINGS = int(sys.argv[4]), int(sys.argv[5])
+PROJECT = "project" in sys.argv[6:]
 # A BME280's trim, as it is read out, and 24.8 degrees, 100633 Pa, 52.75 %RH: short, so that many go into a message.
 TRIM = {
     0x88: b"pkCg\x18\xfc}\x8eC\xd6\xd0\x0b'\x0b\x8c\x00\xf9\xff\x8c<\xf8\xc6p\x17",
@@ -37,7 +40,8 @@ class Watch:
     def __init__(self, modules):
         self.base = 0
         self.phase = "start"
-        self.highest = {name: 0 for name in ("start", "settings", "commands", "backlog", "day", "portal")}
+        phases = ("unpacking", "start", "settings", "commands", "backlog", "day", "portal")
+        self.highest = {name: 0 for name in phases}
         self.loaded = {name: False for name in modules}
 
     def held(self):
@@ -103,7 +107,8 @@ def lived():
     if HOURS:
         figures.update(day())
     figures["seen"] = WATCH.ever()
-    portal(ONE)
+    if not PROJECT:
+        portal(ONE)
     figures["seen_portal"] = WATCH.ever()
     figures["highest"] = WATCH.highest
     LIFE.node.close()
@@ -117,20 +122,59 @@ def let_go(*names):
     LET_GO(*names)
 
 
+class Looking:
+    """binascii for the project's main.py: each line that it decodes is a moment to look."""
+
+    def a2b_base64(self, line):
+        WATCH.look()
+        return binascii.a2b_base64(line)
+
+
+def unpack_project():
+    """What runs before the firmware of a project, and defines its start()."""
+    WATCH.phase = "unpacking"
+    main.binascii = Looking()
+    main.unpack()
+    main.binascii = binascii
+    WATCH.phase = "start"
+    execfile("start.py", main.__dict__)  # noqa: F821  MicroPython's
+    sweep(100)
+
+
+def sweep(depth):
+    """Overwrite the stack: the collector takes leftovers there for references, and by chance keeps 2 kB for them."""
+    return sweep(depth - 1) if depth else gc.collect()
+
+
+def wired():
+    """The chip: two DS18B20 and a BME280, or what diagram.json has."""
+    if PROJECT:
+        made = fresh(real=True, hasty=True, sectors=0)
+        made.air = [(b"Wokwi-GUEST", "", -50)]
+        made.wires[4] = Wire(Thermometer(Uptime(), rom_of("28a1a1a1a1a1a1"), 0x0190))
+        made.frames[15] = lambda: b"\x01\xc2\x00\xd7\x9a"  # 45.0 %RH, 21.5 degrees
+    else:
+        made = fresh(real=True, hasty=True, file=FOLDER + "/flash.bin")
+        made.wires[4] = Wire(*[Thermometer(Uptime(), rom_of(id), 0x0190) for id in (PROBE, "28ff641e8216c4")])
+        made.i2c = I2C({0x76: Bosch(Uptime(), 0x60, TRIM, RAW)})
+    made.led = Dark()
+    return made
+
+
 with open(FOLDER + "/modules.json") as file:
     WATCH = Watch(json.load(file))
-MADE = fresh(real=True, hasty=True, file=FOLDER + "/flash.bin")
-MADE.led = Dark()
-MADE.wires[4] = Wire(*[Thermometer(Uptime(), rom_of(id), 0x0190) for id in (PROBE, "28ff641e8216c4")])
-MADE.i2c = I2C({0x76: Bosch(Uptime(), 0x60, TRIM, RAW)})
+MADE = wired()
 EARS = Ears()
 LIFE = Life(MADE, EARS, FOLDER, WATCH.look)
-USED = dht, esp32, machine, network, onewire
+USED = binascii, dht, esp32, machine, network, onewire
 ONE = LET_GO = None
 gc.collect()
 WATCH.base = gc.mem_alloc()
 
 import main
+
+if PROJECT:
+    unpack_project()
 import packfs
 
 USED = main, packfs, USED

@@ -40,10 +40,10 @@ class Missing(Exception):
 
 
 class Rig:
-    """base: a folder for it all; firmware: its sources; script: a module of this folder, what is to run. modules: what
-    a board may load."""
+    """base: a folder for it all; firmware: its sources; script: a module of this folder, what is to run; put: load, or
+    load_project. modules: what a board may load."""
 
-    def __init__(self, base, firmware, umqtt, script):
+    def __init__(self, base, firmware, umqtt, script, put=None):
         from tools.mpy import compile_one
 
         self.command = micropython.find_32()
@@ -52,7 +52,7 @@ class Rig:
         self._bench, self.board = base / "bench", base / "board"
         for folder in (self._bench, self.board):
             folder.mkdir(parents=True)
-        self._names = load(Path(firmware), Path(umqtt), self.board)
+        self._names = (put or load)(Path(firmware), Path(umqtt), self.board)
         self.modules = sorted(self._names)
         for name in (*PARTS, script):
             compile_one(name + ".py", HERE / (name + ".py"), self._bench)
@@ -115,6 +115,23 @@ def load(firmware, umqtt, folder):
     (folder / MAIN).write_bytes((firmware / MAIN).read_bytes())
     (folder / PACKFS).write_bytes(made.pop(PACKFS))
     (folder / PACK).write_bytes(pack.build(made))
+    return names
+
+
+def load_project(firmware, umqtt, folder):
+    """The same with the files of `tools wokwi --project`, as a board on wokwi.com has them before its first start."""
+    from tools.mpy import PACKFS, pack
+    from tools.wokwi import project
+
+    made = dict(compiled(firmware, umqtt))
+    del made[PACKFS]
+    settings = (firmware / "wokwi" / "settings.json").read_bytes()
+    files = project.build(firmware, pack.build(made), '{"parts": []}', settings)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    names = {module_of(name): names_of(content) for name, content in made.items()}
+    names["packfs"] = names_in_source(files["packfs.py"].decode())
+    names["main"] = names_in_source((files["main.py"] + files[project.START]).decode())
     return names
 
 

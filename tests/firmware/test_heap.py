@@ -37,6 +37,27 @@ def test_the_day_was_what_it_is_meant_to_be(day):
     assert sum("clock set" in line for line in lines) == 1, lines  # by SNTP at first; then it was right each hour
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, micropython_32, umqtt_path):
+    return heap_bench.measure_project(tmp_path_factory.mktemp("project"), FIRMWARE, umqtt_path)
+
+
+def test_a_project_on_wokwi_com_is_within_the_same_budget(project):
+    assert heap_bench.over(project) == [] and project["wokwi_live"] > 60000, project
+
+
+def test_the_project_was_unpacked_and_lived_on_its_own_partitions(project):
+    phases = {"unpacking", "start", "settings", "commands", "backlog"}
+    assert set(project["wokwi_phases"]) == phases, project
+    assert project["wokwi_phases"]["unpacking"] < 20000, project
+    loaded = {name.removeprefix("thermograph.") for name in project["wokwi_loaded"]}
+    assert loaded >= {"sensors.ds18b20", "sensors.dht22", "boards.sector_files"}, project
+    assert not loaded & {"boards.flash", "boards.tls_micropython", "start"}, project
+    lines = project["wokwi_lines"]
+    assert any("outbox: files, 3486 readings" in line for line in lines), lines
+    assert sum("connected to broker.cold.example" in line for line in lines) == 2, lines
+
+
 def test_20_kb_more_are_found(day, tmp_path, umqtt_path):
     """A firmware that holds them is over its budget, by as much."""
     planted = tmp_path / "firmware"
