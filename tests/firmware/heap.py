@@ -1,6 +1,7 @@
 # ruff: noqa: E402, I001 - what is imported after the measuring began is measured
 """`micropython run.py DEVICE_FOLDER WEB_PORT NAMES_PORT HOURS READINGS [project]`: the whole firmware on an ESP32 made
-of fakes/, driven through what a board meets, while its heap is watched. heap_rig.py starts it; heap_bench.py is the world.
+of fakes/, driven through what a board meets, while its heap is watched. heap_rig.py starts it, heap_bench.py is the
+world.
 project: it is one on wokwi.com, which unpacks the firmware, has no partition for the Outbox, and nobody at its portal.
 
 Prints lines of JSON: {"ask": what the world is to do}; at the end the figures, in bytes that the firmware holds besides
