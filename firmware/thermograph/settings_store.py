@@ -85,9 +85,9 @@ class Store:
     def load(self):
         """The Settings in force; None on a blank device, which has no file. Counts a boot on trial. SettingsError if
         the person's file cannot be used."""
-        if self._files.read(FILE) is None:
+        own = self._own()
+        if own is None:
             return None
-        self._own()
         self._remote = self._read_remote()
         if self.on_trial:
             self._remote["trial"] += 1
@@ -95,7 +95,7 @@ class Store:
                 self.roll_back("not connected in %d starts" % _TRIAL_BOOTS)
             else:
                 self._save()
-        self.settings = self._in_force()
+        self.settings = self._in_force(own)
         return self.settings
 
     def offer(self, payload):
@@ -107,7 +107,7 @@ class Store:
             self._remote["why"] = str(error)
             return []
         try:
-            now = self.settings or self._in_force()
+            now = self.settings or self._in_force(self._own())
         except SettingsError as error:
             self._remote["why"] = str(error)
             return []
@@ -139,16 +139,17 @@ class Store:
         return True
 
     def _own(self):
-        """The Settings of the person's file."""
+        """The Settings of the person's file, or None where there is none."""
         text = self._files.read(FILE)
         if text is None:
-            raise SettingsError("cannot read %s" % FILE)
+            return None
         from .settings import load
 
         return load(text)
 
-    def _in_force(self):
-        own = self._own()
+    def _in_force(self, own):
+        if own is None:
+            raise SettingsError("cannot read %s" % FILE)
         if self._remote["revision"] > own.revision:
             try:
                 return self._merged(self._remote)
