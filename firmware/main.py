@@ -23,7 +23,7 @@ def start(board):
 
         node = prepare(board)
         prepare = None
-        let_go("start", "boards.memory_start", "boards.memory_acts")
+        let_go("start", "boards.esp32_start", "boards.rtc_memory", "boards.memory_start", "boards.memory_acts")
         node.run()
     except KeyboardInterrupt:
         return 0

@@ -15,9 +15,9 @@ _WATCHDOG = 60000  # ms
 class Esp32:
     """settings (None when blank), store, files, clock, flash, sensors, network; and what a Node asks of its board.
 
-    What esp32_start.py gives it besides: pins, name; reset: why it started; memory: what the Node gave to be
-    remembered, if this start is the wake from its sleep; set_at: Unix ms of the last time from outside, or 0; late,
-    woke_late: ms that a wake's boot takes, and this one took, or None."""
+    What esp32_start.py gives it besides (main.py lets that go once the Node is built): pins, name; reset: why it
+    started; memory: what the Node gave to be remembered, if this start is the wake from its sleep; set_at: Unix ms of
+    the last time from outside, or 0; late, woke_late: ms that a wake's boot takes, and this one took, or None."""
 
     ports = (80, 53)  # of the portal: web and names
 
@@ -26,8 +26,6 @@ class Esp32:
 
         self._watchdog = self._sensors = self._flash = self.radio = None
         begin(self, folder, time)
-        begin = None
-        let_go("boards.esp32_start", "boards.rtc_memory")
         self.guard = Guard(self.clock, self.say)
         self.guard.do("hold")
 
@@ -45,7 +43,7 @@ class Esp32:
 
             self._flash = flash(self)
             flash = None
-            let_go("boards.esp32_start", "boards.rtc_memory", "boards.choose_flash")
+            let_go("boards.choose_flash")
         return self._flash
 
     @property
@@ -55,9 +53,7 @@ class Esp32:
 
             self._sensors = sensors(self)
             sensors = None
-            let_go(
-                "boards.esp32_start", "boards.rtc_memory", "boards.buses", "boards.files", "sensors.scan", "sensors.rom"
-            )
+            let_go("boards.buses", "boards.files", "sensors.scan", "sensors.rom")
         return self._sensors
 
     @property
