@@ -156,25 +156,33 @@ class Books(Backend):
 def measure(base, firmware, umqtt, hours=24):
     """What heap.py saw, in bytes, the firmware's own names included: {live: after the first acknowledged reading;
     highest: until the end of the day; portal: highest with it; live_day: live after the day; ...}."""
+    return _by_no_chance(base, "board", lambda folder: _measured(folder, firmware, umqtt, hours))
+
+
+def measure_project(base, firmware, umqtt):
+    """The same of a project on wokwi.com, its settings, sensors and files, with a plain broker: {wokwi_live,
+    wokwi_highest, wokwi_phases: with the unpacking before its start, wokwi_lines, wokwi_loaded}."""
+    return _by_no_chance(base, "project", lambda folder: _measured_project(folder, firmware, umqtt))
+
+
+def _by_no_chance(base, name, measured):
+    """Measured once more, in a folder of another name, where it is over: the collector takes what lies on the stack for
+    references, so what it keeps by chance (heap.py, sweep) is only ever too much, and another layout has it no more."""
+    made = {}
+    for again in range(3):
+        made = measured(base / (name + "-again" * again))
+        if not over(made):
+            break
+    return made
+
+
+def _measured(base, firmware, umqtt, hours):
     rig = Rig(base, firmware, umqtt, "heap")
     with contextlib.ExitStack() as stack:
         world = World(base, stack)
         (world.folder / "modules.json").write_text(json.dumps(rig.modules))
         seen, lines = told(rig, world, [world.folder, world.web, world.dns, hours, READINGS if hours else 0])
     return figures(rig, seen, world, lines)
-
-
-def measure_project(base, firmware, umqtt):
-    """The same of a project on wokwi.com, its settings, sensors and files, with a plain broker: {wokwi_live,
-    wokwi_highest, wokwi_phases: with the unpacking before its start, wokwi_lines, wokwi_loaded}. Measured once more, in
-    a folder of another name, where it is over: what the collector keeps by chance (heap.py, sweep) is only ever too
-    much, and another layout has it no more."""
-    made = {}
-    for again in range(3):
-        made = _measured_project(base / ("project" + "-again" * again), firmware, umqtt)
-        if not over(made):
-            break
-    return made
 
 
 def _measured_project(base, firmware, umqtt):
