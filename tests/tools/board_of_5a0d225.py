@@ -1,11 +1,12 @@
 """The file system of a board that ran the firmware of commit 5a0d225, on MicroPython's own partitions or on ours.
 
-FolderFlash writes what that commit's wrote. Through it goes the Outbox of today: what a sector holds is the same.
+FolderFlash is that commit's own. Through it goes the Outbox of today: what a sector holds is the same.
 """
 
 import json
 import os
 
+from tools.bench.firmware import load
 from tools.simulation.firmware import module
 
 SECTOR = 4096
@@ -33,47 +34,9 @@ SECRETS = [PASSWORD, REMOTE_PASSWORD, "password-of-the-portal", "password-of-the
 RUNNING = "import time\nwhile True:\n    time.sleep(0.1)\n"
 
 
-class FolderFlash:
-    """One file a sector, always of full size, each replaced as a whole."""
-
-    def __init__(self, folder, sectors=None):
-        self._folder = folder / "outbox"
-        if not self._folder.is_dir():
-            self._folder.mkdir()
-            for sector in range(sectors):
-                (self._folder / str(sector)).write_bytes(b"\xff" * SECTOR)
-        self._cached = None
-        self._cells = bytearray(SECTOR)
-        self.size = len(list(self._folder.iterdir())) * SECTOR
-
-    def read(self, offset, buffer):
-        at = offset % SECTOR
-        self._load(offset // SECTOR)
-        buffer[:] = memoryview(self._cells)[at : at + len(buffer)]
-
-    def program(self, offset, data):
-        at = offset % SECTOR
-        self._load(offset // SECTOR)
-        for index in range(len(data)):
-            self._cells[at + index] &= data[index]
-        self._store(offset // SECTOR)
-
-    def erase(self, sector):
-        self._cached = sector
-        for at in range(SECTOR):
-            self._cells[at] = 0xFF
-        self._store(sector)
-
-    def _load(self, sector):
-        if self._cached != sector:
-            self._cells[:] = (self._folder / str(sector)).read_bytes()
-            self._cached = sector
-
-    def _store(self, sector):
-        draft = self._folder / f"{sector}.new"
-        draft.write_bytes(self._cells)
-        draft.rename(self._folder / str(sector))
-        self._cached = sector
+def FolderFlash(folder, sectors=0):
+    """That commit's own, over a folder `outbox` in this one."""
+    return load("folder_flash").FolderFlash(str(folder), sectors * SECTOR)
 
 
 class PartitionFlash:
