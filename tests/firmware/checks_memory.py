@@ -454,6 +454,21 @@ def secured_on(one):
     return Link(one.network, one.clock, Broker, "fridge-1", on_wait, None, 3000)
 
 
+def check_the_portal_has_what_is_held_otherwise():
+    one = Board()
+    one.board.ports = (0, 0)
+    seen = []
+
+    def on_wait():
+        seen.append(len(one.idf.threads.parked))
+        chip.now.skip(60000)
+        return 100
+
+    assert one.idf.threads.parked and one.board.setup(on_wait) is False
+    assert seen and not any(seen) and one.idf.threads.parked, "and it is held again"
+    one.close()
+
+
 def check_a_third_step_is_given_back_when_it_is_empty():
     one = Board()
     one.guard.do("make_room")

@@ -21,6 +21,7 @@ def open_portal(board, on_wait):
 
     station = network.WLAN(network.STA_IF)
     point = network.WLAN(network.AP_IF)
+    board.guard.do("release")  # an access point beside a station takes more than a station alone
     token = "".join(["%02x" % byte for byte in board.entropy(4)])
     try:
         _start(point, board)
@@ -52,6 +53,7 @@ def open_portal(board, on_wait):
                 radio.active(False)
             except OSError:
                 pass
+        board.guard.do("hold")
         let_go("portal.portal", "portal.server", "portal.http", "portal.dns", "portal")
 
 

@@ -57,12 +57,17 @@ def hold(guard):
         guard.lock.release()
 
 
-def make_room(guard):
-    """Give a TLS handshake what it needs. LinkError if there is too little, and then it is held again. Whoever calls
-    this calls hold() when the connection is closed."""
+def release(guard):
+    """Hold nothing until hold()."""
     if guard.held:
         held, guard.held = guard.held, 0
         unpark(held, guard.lock)
+
+
+def make_room(guard):
+    """Give a TLS handshake what it needs. LinkError if there is too little, and then it is held again. Whoever calls
+    this calls hold() when the connection is closed."""
+    release(guard)
     if idf()[0] < _HANDSHAKE:
         let_go(*_FOR_A_MOMENT)
         memory.gc.collect()
