@@ -34,6 +34,8 @@ nightly:
 	@$(VENV_PYTHON) -m tools bench bugs
 	@$(VENV_PYTHON) -m tools bench crash
 	@$(VENV_PYTHON) -m tools bench fuzz
+	@$(VENV_PYTHON) -m tools bench heap
+	@$(VENV_PYTHON) -m tools bench flash
 	@exec $(VENV_PYTHON) tests/firmware/year.py --seeds 1000 --processes 2 --record var/nightly/years $(ARGS)
 
 check:
