@@ -91,7 +91,7 @@ class Life:
 
             return heard
 
-        one.say = self.ears.say
+        one.say = one.guard.say = self.ears.say
         one.idle = 0
         self._udp, Sockets.udp = Sockets.udp, udp
         self._pause, Sockets.pause = Sockets.pause, pause

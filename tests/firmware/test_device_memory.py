@@ -36,8 +36,8 @@ def test_10_000_readings_in_192_kib(device, mosquitto):
     books.stop()
     text = one.log.read_text()
     assert "MemoryError" not in text and "Traceback" not in text
-    assert len(books.free) >= 6, books.free
-    third = len(books.free) // 3
+    assert len(books.free) >= 4, books.free  # one a second, however quick the machine is
+    third = max(1, len(books.free) // 3)
     early, late = books.free[1 : third + 1], books.free[-third:]
     assert min(free for _, free, _ in late) > min(free for _, free, _ in early) - 4096, books.free
     assert min(block for _, _, block in late) > 8192, books.free
