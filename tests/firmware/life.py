@@ -143,6 +143,16 @@ class Life:
                 told = (self.made.ms(), self.ears.sampled, self.ears.freed, self._owed, self._asked, self.busy())
                 raise Stuck("at %d ms; %d sampled, %d freed, %d owed; asked %s; busy %s" % told)
 
+    def settle(self):
+        """Until all that was sampled is acknowledged: first in skipped time, then in true time, when no more comes."""
+        sampled = self.ears.sampled
+        self.until(lambda: self.ears.freed >= sampled)
+        end = time.ticks_add(time.ticks_ms(), 20000)
+        while self.ears.freed < self.ears.sampled:
+            self.node.step()
+            if time.ticks_diff(end, time.ticks_ms()) < 0:
+                raise Stuck("%d sampled, %d freed" % (self.ears.sampled, self.ears.freed))
+
     def ask(self, what):
         """Have the world do it, and wait until it is done."""
         print(json.dumps({"ask": what}))

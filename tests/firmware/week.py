@@ -35,11 +35,6 @@ class Listener(Ears):
             print(text)
 
 
-def settled():
-    """Whether all is acknowledged."""
-    return EARS.freed == EARS.sampled > 0
-
-
 def lived():
     for hour, event in PLAN:
         if hour < FROM:
@@ -50,7 +45,7 @@ def lived():
         elif event == "cut":
             MADE.fuse = MADE.steps % 4
         elif event == "end":
-            LIFE.until(settled)
+            LIFE.settle()
         else:
             MADE.air = [] if event == "no air" else AIR
     LIFE.node.close()
