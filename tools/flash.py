@@ -100,7 +100,8 @@ def flash(
 
     \b
     Exit codes: 10 port, 11 chip, 12 flash, 13 filesystem, 14 Wi-Fi, 15 DNS, 16 network, 17 TLS, 18 MQTT sign-in,
-    19 ingest, 20 sensor, 21 start, 22 memory; those of the backend (69 it does not answer, 73 the name is taken, 78 settings).
+    19 ingest, 20 sensor, 21 start, 22 memory; those of the backend (69 it does not answer, 73 the name is taken,
+    78 settings).
     """
     from backend.errors import ThermographError
 

@@ -2,9 +2,10 @@
 
     connecting.py: wifi ──> dns ──> tcp ──> tls ──> mqtt: sign in      here: publish, subscribe, listen
 
-umqtt 1.3.4 and micropython-lib's 1.8 both read and write through `self.sock` only. Link gives them a Packets
-object there: it sends one packet per write, takes in one whole packet of bounded size at a time, and lets nothing
-wait beyond the deadline. That mends what README.md lists under "The link" without a copy of umqtt. MQTT 3.1.1 (OASIS).
+umqtt 1.3.4 and micropython-lib's 1.8 both read and write through `self.sock` only. Link gives them a Packets object
+there, which sends a packet in one piece, takes in a whole one of bounded size, and lets nothing wait beyond the
+deadline. That mends, without a copy of umqtt: it waits for ever, sends a packet in many pieces, parses what is not all
+there, and its packet id runs over. MQTT 3.1.1 (OASIS).
 """
 
 from umqtt.simple import MQTTClient, MQTTException

@@ -9,7 +9,8 @@ import sys
 
 
 def let_go(*names):
-    """Forget modules of this package, such as "sntp" or "sensors.scan". CPython keeps them: it has the memory."""
+    """Forget modules of this package, such as "sntp" or "sensors.scan", and collect: so a caller sets its own names of
+    what they hold to None first. CPython keeps them: it has the memory."""
     if sys.implementation.name != "micropython":
         return
     package = __name__.rsplit(".", 1)[0]

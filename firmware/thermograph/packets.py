@@ -1,5 +1,5 @@
-"""Packets: a stream as umqtt sees its socket. One write a packet, one whole packet of bounded size at a time, and no
-wait beyond the deadline."""
+"""Packets: a stream as umqtt sees its socket. One write a packet, or as few as it takes, one whole packet of bounded
+size at a time, and no wait beyond the deadline."""
 
 from .errors import LinkError
 
@@ -11,8 +11,8 @@ _PINGRESP = 0xD0
 
 class Packets:
     """stream: send, recv, wait, close, which never block; TLS takes its place when it is there. deadline: the uptime
-    in ms after which every wait raises
-    LinkError; step: what that then names. heard, said: uptime of the last packet in and out; pong: a PINGRESP came."""
+    in ms after which every wait raises LinkError; step: what that then names. heard, said: uptime of the last packet in
+    and out; pong: a PINGRESP came."""
 
     def __init__(self, stream, clock, on_wait):
         self.stream = stream

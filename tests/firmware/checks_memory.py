@@ -469,12 +469,18 @@ def check_the_portal_has_what_is_held_otherwise():
     one.close()
 
 
-def check_a_third_step_is_given_back_when_it_is_empty():
+def third_step():
+    """A board whose heap has grown once more, and what fills it."""
     one = Board()
     one.guard.do("make_room")
     shelf = Shelf(one.idf)
     while one.idf.heap.total <= TOTAL:
         shelf.objects.append(one.idf.heap.fill(1000))
+    return one, shelf
+
+
+def check_a_third_step_is_given_back_when_it_is_empty():
+    one, shelf = third_step()
     for tenth in range(1300):
         one.board.pause(100)
         one.board.watch()
@@ -486,11 +492,7 @@ def check_a_third_step_is_given_back_when_it_is_empty():
 
 
 def check_a_third_step_that_stays_for_a_minute_restarts_the_board_and_says_why():
-    one = Board()
-    one.guard.do("make_room")
-    shelf = Shelf(one.idf)
-    while one.idf.heap.total <= TOTAL:
-        shelf.objects.append(one.idf.heap.fill(1000))
+    one, _ = third_step()
     for second in range(80):
         one.board.pause(1000)
         one.board.watch()

@@ -36,7 +36,6 @@ def check_a_link_that_never_comes_ends_in_a_restart():
 
 def check_safe_mode_on_a_battery_stays_awake():
     bench = Whole(interval=60, battery=True)
-    CrashLog(bench.files, bench.board.clock)
     bench.files.write("crashes.json", '{"in_a_row": 5, "entries": []}')
     bench.board.slept = lambda: 0
     starts, code = bench.live(600)
